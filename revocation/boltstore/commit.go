@@ -1,0 +1,196 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+const (
+	maxWaiting = 4096   // puts that wait for a commit; more are refused with ErrBusy
+	maxRecords = 10_000 // in one commit, if more than one put takes part
+)
+
+// put is a batch that waits to become durable.
+type put struct {
+	batch  revocation.Batch
+	ctx    context.Context
+	result chan error // has room for the one answer
+}
+
+// Put makes a batch durable, in one commit with whatever else waits.
+func (s *Store) Put(ctx context.Context, batch revocation.Batch) error {
+	p := &put{batch: batch, ctx: ctx, result: make(chan error, 1)}
+	if err := s.queue(p); err != nil {
+		return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
+	}
+	select {
+	case err := <-p.result:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for a commit: %w", context.Cause(ctx))
+	}
+}
+
+func (s *Store) queue(p *put) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if err := s.broken.Load(); err != nil {
+		return *err
+	}
+	select {
+	case s.puts <- p:
+		return nil
+	default:
+		return revocation.ErrBusy
+	}
+}
+
+// commit takes what has queued up while the last commit ran, and commits it
+// together: nobody waits for company, and company costs nothing.
+func (s *Store) commit() {
+	defer close(s.done)
+	for first := range s.puts {
+		puts := s.gather(first)
+		err := s.write(func(tx *bbolt.Tx) (changed bool, err error) {
+			for _, p := range puts {
+				changedHere, err := apply(tx, p.batch)
+				if err != nil {
+					return false, err
+				}
+				changed = changed || changedHere
+			}
+			return changed, nil
+		})
+		for _, p := range puts {
+			p.result <- err
+		}
+	}
+}
+
+// gather takes the waiting puts, and answers those whose callers have gone.
+func (s *Store) gather(first *put) []*put {
+	var puts []*put
+	records := 0
+	take := func(p *put) {
+		if err := p.ctx.Err(); err != nil {
+			p.result <- fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
+			return
+		}
+		puts = append(puts, p)
+		records += len(p.batch.Records)
+	}
+	take(first)
+	for records < maxRecords {
+		select {
+		case p, ok := <-s.puts:
+			if !ok {
+				return puts
+			}
+			take(p)
+		default:
+			return puts
+		}
+	}
+	return puts
+}
+
+// apply enters a batch into a transaction and says whether that changed anything.
+func apply(tx *bbolt.Tx, batch revocation.Batch) (changed bool, err error) {
+	bucket := tx.Bucket(recordsBucket)
+	for _, r := range batch.Records {
+		key := r.Key.Bytes()
+		stored := bucket.Get(key[:])
+		if stored != nil {
+			old, err := revocation.ParseRecord(r.Key, stored)
+			if err != nil {
+				return false, err
+			}
+			r = revocation.Merge(old, r)
+		}
+		value := r.AppendValue(nil)
+		if stored != nil && bytes.Equal(stored, value) {
+			continue
+		}
+		if err := bucket.Put(key[:], value); err != nil {
+			return false, err
+		}
+		changed = true
+	}
+	if batch.Cursor != nil {
+		changed = true
+		err = tx.Bucket(metaBucket).Put(cursorKey, batch.Cursor)
+	}
+	return changed, err
+}
+
+// errUnchanged ends a transaction in which there is nothing to write: a token
+// that is revoked again costs no commit.
+var errUnchanged = errors.New("nothing changed")
+
+// write runs f in a transaction and commits what it changed. Its error wraps
+// ErrNotStored unless the change may have become durable all the same.
+func (s *Store) write(f func(*bbolt.Tx) (changed bool, err error)) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.broken.Load(); err != nil {
+		return fmt.Errorf("%w: %w", revocation.ErrNotStored, *err)
+	}
+	if err := s.sameFile(); err != nil {
+		return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
+	}
+	tried := 0
+	err := guard(func() error {
+		return s.db.Update(func(tx *bbolt.Tx) error {
+			tried = tx.ID()
+			changed, err := f(tx)
+			if err == nil && !changed {
+				return errUnchanged
+			}
+			return err
+		})
+	})
+	if err == nil || errors.Is(err, errUnchanged) {
+		return nil
+	}
+	// What failed before the meta page was written left nothing behind, for
+	// example where the disk is full, and can be tried again. What failed after
+	// that can be seen by readers though it may not be durable, and nobody knows
+	// what the disk will have kept: from then on the file is only read.
+	if seen, viewErr := s.transaction(); viewErr != nil || seen >= tried {
+		broken := fmt.Errorf("a commit failed halfway, so that %s must be reopened before it can be written again: %w", s.path, err)
+		s.broken.Store(&broken)
+		return broken
+	}
+	return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
+}
+
+// transaction is the number of the newest transaction that readers see.
+func (s *Store) transaction() (id int, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		id = tx.ID()
+		return nil
+	})
+	return id, err
+}
+
+// sameFile notices that the file was removed or replaced: what is written to
+// the open one would be gone after a restart.
+func (s *Store) sameFile() error {
+	now, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(s.file, now) {
+		return fmt.Errorf("%s was replaced while it was in use; restart to use the new file", s.path)
+	}
+	return nil
+}

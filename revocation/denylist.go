@@ -1,0 +1,230 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options configure a [Denylist]. All but Now and Progress can be changed later
+// with [Denylist.Tune].
+type Options struct {
+	// CacheBytes is the budget of the cache of records, in bytes; more than 0.
+	CacheBytes int64
+	// Leeway is how long beyond its end a record is kept and enforced, for the
+	// clocks of those who accept the tokens. Not negative.
+	Leeway time.Duration
+
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Progress is told how a load is going, at most once a second; nil is nobody.
+	Progress func(Progress)
+	// Failed is told of work in the background that failed and will be tried
+	// again; nil is nobody.
+	Failed func(error)
+}
+
+func (o *Options) validate() error {
+	if o.CacheBytes <= 0 {
+		return fmt.Errorf("a cache of %d bytes is not possible", o.CacheBytes)
+	}
+	if o.Leeway < 0 {
+		return fmt.Errorf("a leeway of %s is negative", o.Leeway)
+	}
+	return nil
+}
+
+// Outcome is what is known about a key.
+type Outcome uint8
+
+// The outcomes of a check. Only Clear lets a token pass.
+const (
+	Unknown Outcome = iota // the truth could not be found out
+	Revoked
+	Clear
+)
+
+// Verdict is the answer to a check.
+type Verdict struct {
+	Outcome Outcome
+	// Record is the record that revokes; not to be changed. Only if Revoked.
+	Record *Record
+	// Err says why the outcome is Unknown.
+	Err error
+}
+
+// Denylist is all live records: in memory for checking, in a [Store] for
+// keeping. Its methods are safe for concurrent use.
+type Denylist struct {
+	store  Store
+	index  *index
+	cache  *cache
+	now    func() time.Time
+	failed func(error)
+	leeway atomic.Int64 // a time.Duration
+
+	// using is held for reading by whoever uses cache or store, and for writing
+	// by Close: neither may be used once it is closed.
+	using  sync.RWMutex
+	closed atomic.Bool
+
+	stop    context.CancelFunc
+	stopped chan struct{}
+}
+
+// Open loads the store's live records and returns the denylist that serves
+// them. From then on the store belongs to the denylist, which closes it; if
+// Open fails, the store is closed already.
+func Open(ctx context.Context, store Store, options Options) (*Denylist, error) {
+	d, err := open(ctx, store, options)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return d, nil
+}
+
+func open(ctx context.Context, store Store, options Options) (*Denylist, error) {
+	if err := options.validate(); err != nil {
+		return nil, err
+	}
+	d := &Denylist{store: store, now: options.Now, failed: options.Failed, stopped: make(chan struct{})}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	if d.failed == nil {
+		d.failed = func(error) {}
+	}
+	d.leeway.Store(int64(options.Leeway))
+	d.index = newIndex(d.now())
+	if err := d.load(ctx, options.Progress); err != nil {
+		return nil, fmt.Errorf("loading the denylist: %w", err)
+	}
+	var err error
+	if d.cache, err = newCache(options.CacheBytes, d.index); err != nil {
+		return nil, err
+	}
+	var sweeping context.Context
+	sweeping, d.stop = context.WithCancel(context.Background())
+	go d.keepSweeping(sweeping)
+	return d, nil
+}
+
+// Tune applies new options to the living denylist.
+func (d *Denylist) Tune(options Options) error {
+	if err := options.validate(); err != nil {
+		return err
+	}
+	d.using.RLock()
+	defer d.using.RUnlock()
+	if d.closed.Load() {
+		return ErrClosed
+	}
+	d.leeway.Store(int64(options.Leeway))
+	d.cache.resize(options.CacheBytes)
+	return nil
+}
+
+// Check says whether a key is revoked. It touches memory and, only where the
+// index suspects the key, the node's own store. For a key that is not revoked
+// it takes no lock and does not allocate.
+func (d *Denylist) Check(key *Key) Verdict {
+	if !d.index.has(key) && !d.closed.Load() {
+		return Verdict{Outcome: Clear}
+	}
+	return d.settle(*key)
+}
+
+// settle finds out whether what the index suspects is so.
+func (d *Denylist) settle(key Key) Verdict {
+	d.using.RLock()
+	defer d.using.RUnlock()
+	if d.closed.Load() {
+		return Verdict{Err: fmt.Errorf("checking %s: %w", key, ErrClosed)}
+	}
+	now, leeway := d.now(), time.Duration(d.leeway.Load())
+	if r, ok := d.cache.get(&key); ok && r.live(now, leeway) {
+		return Verdict{Outcome: Revoked, Record: r}
+	}
+	// A cached record that has ended is no answer: the store may know one that
+	// ends later.
+	r, err := d.store.Get(key)
+	switch {
+	case err == nil && r.live(now, leeway):
+		d.cache.put(&r)
+		return Verdict{Outcome: Revoked, Record: &r}
+	case err == nil, errors.Is(err, ErrNotFound):
+		return Verdict{Outcome: Clear}
+	}
+	return Verdict{Err: fmt.Errorf("checking %s: %w", key, err)}
+}
+
+// Revoke makes records durable and enforces them: when it returns nil, the
+// records survive a crash, and every later Check finds them. Records that have
+// ended already are left out. After an error the records are enforced as far as
+// they may have become durable, and trying again is safe.
+func (d *Denylist) Revoke(ctx context.Context, records ...Record) error {
+	now, leeway := d.now(), time.Duration(d.leeway.Load())
+	live := make([]Record, 0, len(records))
+	for _, r := range records {
+		r, err := r.normal()
+		if err != nil {
+			return fmt.Errorf("revoking: %w", err)
+		}
+		if r.live(now, leeway) {
+			live = append(live, r)
+		}
+	}
+	if len(live) == 0 {
+		return nil
+	}
+	d.using.RLock()
+	defer d.using.RUnlock()
+	if d.closed.Load() {
+		return fmt.Errorf("revoking: %w", ErrClosed)
+	}
+	err := d.store.Put(ctx, Batch{Records: live})
+	if errors.Is(err, ErrNotStored) {
+		return fmt.Errorf("revoking: %w", err)
+	}
+	// Whether stored or unknown: the index must suspect all that may be in the
+	// store. If a record is not there after all, the check will find that out.
+	for i := range live {
+		d.index.add(&live[i].Key, live[i].Expires)
+	}
+	if err != nil {
+		return fmt.Errorf("revoking: %w", err)
+	}
+	for i := range live {
+		d.cache.put(&live[i])
+	}
+	return nil
+}
+
+// Stats describe a denylist.
+type Stats struct {
+	Records    int // live fingerprints in the index
+	IndexBytes int // what they and their spare room take
+}
+
+// Stats counts; it takes the time of a few hundred locks.
+func (d *Denylist) Stats() Stats {
+	records, bytes := d.index.size()
+	return Stats{Records: records, IndexBytes: bytes}
+}
+
+// Close waits for what is under way, then closes cache and store. Every later
+// check is Unknown with ErrClosed.
+func (d *Denylist) Close() error {
+	if d.closed.Swap(true) {
+		return nil
+	}
+	d.stop()
+	<-d.stopped
+	d.using.Lock()
+	defer d.using.Unlock()
+	d.cache.close()
+	return d.store.Close()
+}

@@ -1,0 +1,155 @@
+package token
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+var maxSeconds = float64(revocation.MaxExpires.Unix())
+
+// Claims is what the endpoint reads from a token that it is asked to revoke.
+// Nothing in it has been verified.
+type Claims struct {
+	header  map[string]json.RawMessage
+	payload []member
+}
+
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// ReadClaims reads the claims of a JWS in compact serialization. It answers
+// false for any other token, and for one whose payload is not a JSON object.
+func ReadClaims(s string) (Claims, bool) {
+	s = strings.Trim(s, asciiSpace)
+	parts := strings.SplitN(s, ".", 4)
+	if len(parts) < 3 || headerForm(parts[0], classes(parts[0])) != JWS {
+		return Claims{}, false
+	}
+	var c Claims
+	if json.Unmarshal(decode(parts[0]), &c.header) != nil {
+		return Claims{}, false
+	}
+	var ok bool
+	c.payload, ok = members(decode(parts[1]))
+	return c, ok
+}
+
+// members lists the members of a JSON object, duplicates included: parsers
+// disagree about which of them counts.
+func members(object []byte) ([]member, bool) {
+	d := json.NewDecoder(bytes.NewReader(object))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, false
+	}
+	var list []member
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, false
+		}
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return nil, false
+		}
+		list = append(list, member{name: name.(string), value: value})
+	}
+	_, err := d.Token()
+	return list, err == nil
+}
+
+// Expires is the latest end that any reader of the token could take from its
+// exp claim (RFC 7519 §4.1.4), however often, in whichever case and type it
+// stands there. It answers false where some reader would see no end: then the
+// token may live longer, and never shorter, than the time returned.
+func (c Claims) Expires() (latest time.Time, ok bool) {
+	everyReader := true
+	for _, m := range c.payload {
+		if !strings.EqualFold(m.name, "exp") {
+			continue
+		}
+		ok = ok || m.name == "exp"
+		text := string(m.value)
+		if json.Unmarshal(m.value, &text) == nil {
+			everyReader = false // a number in a string: some would read it, some not
+		}
+		seconds, err := strconv.ParseFloat(text, 64)
+		if math.IsNaN(seconds) || err != nil && !errors.Is(err, strconv.ErrRange) {
+			everyReader = false
+			continue
+		}
+		end := time.Unix(int64(math.Ceil(min(max(seconds, 0), maxSeconds))), 0)
+		if end.After(latest) {
+			latest = end
+		}
+	}
+	return latest, ok && everyReader
+}
+
+// text is a member of the payload that is a string.
+func (c Claims) text(name string) string {
+	var s string
+	for _, m := range c.payload {
+		if m.name == name && json.Unmarshal(m.value, &s) != nil {
+			return ""
+		}
+	}
+	return s
+}
+
+func (c Claims) has(names ...string) bool {
+	for _, m := range c.payload {
+		for _, name := range names {
+			if m.name == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (c Claims) typ() string {
+	var s string
+	if json.Unmarshal(c.header["typ"], &s) != nil {
+		return ""
+	}
+	return strings.TrimPrefix(strings.ToLower(s), "application/")
+}
+
+// NoAccessToken names what the token is, if it surely is not one that an API
+// would accept: a "logout token", an "ID token" or a "client assertion".
+// Otherwise it returns the empty string. An access token never has these marks:
+// a logout event (OpenID Connect Back-Channel Logout §2.4), a hash of another
+// token (OpenID Connect Core §3.1.3.6), a nonce without any sign of a scope or
+// a client, or iss equal to sub (RFC 7523 §3).
+func (c Claims) NoAccessToken() string {
+	const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
+	switch c.typ() {
+	case "at+jwt":
+		return ""
+	case "logout+jwt":
+		return "logout token"
+	}
+	var events map[string]json.RawMessage
+	for _, m := range c.payload {
+		if m.name == "events" && json.Unmarshal(m.value, &events) == nil && events[logoutEvent] != nil {
+			return "logout token"
+		}
+	}
+	switch {
+	case c.has("at_hash", "c_hash", "s_hash"), c.text("typ") == "ID",
+		c.has("nonce") && c.has("aud") && !c.has("scope", "scp", "client_id", "cid", "jti"):
+		return "ID token"
+	case c.has("aud") && c.text("iss") != "" && c.text("iss") == c.text("sub"):
+		return "client assertion"
+	}
+	return ""
+}

@@ -1,0 +1,97 @@
+package token
+
+import (
+	"encoding/base64"
+	"encoding/json"
+)
+
+// headerForm says what the first segment of a token announces: a JOSE header is
+// a JSON object, with "enc" in a JWE and with "alg" in both (RFC 7516 §9).
+func headerForm(segment string, class byte) Form {
+	var buf [512]byte
+	var header []byte
+	if class&notBase64URL == 0 && len(segment) <= len(buf)*4/3 {
+		n, err := base64.RawURLEncoding.Decode(buf[:], bytesOf(segment))
+		if err != nil {
+			return Opaque
+		}
+		header = buf[:n]
+	} else {
+		header = decode(segment)
+	}
+	form, ok := scanHeader(header)
+	if ok {
+		return form
+	}
+	// The copy lets buf stay on the stack.
+	return parseHeader(append([]byte(nil), header...))
+}
+
+// scanHeader reads the common header, an object of plain strings, without
+// allocating. It answers false where a real parser is needed.
+func scanHeader(b []byte) (Form, bool) {
+	if len(b) == 0 || b[0] != '{' {
+		return Opaque, len(b) > 0 && b[0] > ' '
+	}
+	form, i := Opaque, 1
+	for {
+		name, next := plainString(b, i)
+		if next < 0 || next >= len(b) || b[next] != ':' {
+			return Opaque, false
+		}
+		_, next2 := plainString(b, next+1)
+		if next2 < 0 || next2 >= len(b) {
+			return Opaque, false
+		}
+		form = max(form, memberForm(name))
+		switch b[next2] {
+		case ',':
+			i = next2 + 1
+		case '}':
+			return form, next2 == len(b)-1
+		default:
+			return Opaque, false
+		}
+	}
+}
+
+// plainString reads a JSON string without escapes that begins at i, and returns
+// the position behind it, or -1.
+func plainString(b []byte, i int) (string []byte, next int) {
+	if i >= len(b) || b[i] != '"' {
+		return nil, -1
+	}
+	for j := i + 1; j < len(b); j++ {
+		switch c := b[j]; {
+		case c == '"':
+			return b[i+1 : j], j + 1
+		case c == '\\' || c < ' ' || c >= 0x7f:
+			return nil, -1
+		}
+	}
+	return nil, -1
+}
+
+func memberForm(name []byte) Form {
+	switch string(name) {
+	case "alg":
+		return JWS
+	case "enc":
+		return JWE
+	}
+	return Opaque
+}
+
+func parseHeader(b []byte) Form {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(b, &members) != nil {
+		return Opaque
+	}
+	if _, ok := members["enc"]; ok {
+		return JWE
+	}
+	if _, ok := members["alg"]; ok {
+		return JWS
+	}
+	return Opaque
+}
