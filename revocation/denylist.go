@@ -203,6 +203,11 @@ func (d *Denylist) Revoke(ctx context.Context, records ...Record) error {
 	return nil
 }
 
+// Live says whether a record still matters, or is too old to be stored.
+func (d *Denylist) Live(r *Record) bool {
+	return r.live(d.now(), time.Duration(d.leeway.Load()))
+}
+
 // Stats describe a denylist.
 type Stats struct {
 	Records    int // live fingerprints in the index

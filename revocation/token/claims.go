@@ -26,21 +26,40 @@ type member struct {
 	value json.RawMessage
 }
 
-// ReadClaims reads the claims of a JWS in compact serialization. It answers
-// false for any other token, and for one whose payload is not a JSON object.
+// ReadClaims reads the claims of a JWS. It answers false for any other token,
+// and for one whose payload is not a JSON object.
 func ReadClaims(s string) (Claims, bool) {
-	s = strings.Trim(s, asciiSpace)
-	parts := strings.SplitN(s, ".", 4)
-	if len(parts) < 3 || headerForm(parts[0], classes(parts[0])) != JWS {
+	header, payload, ok := signed(strings.Trim(s, asciiSpace))
+	if !ok || headerForm(header, classes(header)) != JWS {
 		return Claims{}, false
 	}
 	var c Claims
-	if json.Unmarshal(decode(parts[0]), &c.header) != nil {
+	if json.Unmarshal(decode(header), &c.header) != nil {
 		return Claims{}, false
 	}
-	var ok bool
-	c.payload, ok = members(decode(parts[1]))
+	c.payload, ok = members(decode(payload))
 	return c, ok
+}
+
+// signed returns the encoded header and payload of what may be a JWS, in
+// compact or JSON serialization; of several headers the first.
+func signed(s string) (header, payload string, ok bool) {
+	if !strings.HasPrefix(s, "{") {
+		parts := strings.SplitN(s, ".", 4)
+		if len(parts) < 3 {
+			return "", "", false
+		}
+		return parts[0], parts[1], true
+	}
+	token, _, ok := object([]byte(s))
+	if protected, ok := token["protected"]; ok {
+		return text(protected), text(token["payload"]), true
+	}
+	var signatures []struct{ Protected string }
+	if !ok || json.Unmarshal(token["signatures"], &signatures) != nil || len(signatures) == 0 {
+		return "", "", false
+	}
+	return signatures[0].Protected, text(token["payload"]), true
 }
 
 // members lists the members of a JSON object, duplicates included: parsers

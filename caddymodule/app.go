@@ -1,0 +1,196 @@
+// Package caddymodule is token revocation as Caddy sees it: configuration,
+// lifecycle, and the handler. What a revocation is and does stands in package
+// revocation and below.
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
+)
+
+func init() { caddy.RegisterModule(new(App)) }
+
+const appName = "token_revocation"
+
+// Defaults of [App].
+const (
+	defaultCacheSize = 32 << 20
+	defaultRetain    = 30 * 24 * time.Hour
+	defaultLeeway    = time.Minute
+)
+
+// App keeps the denylist: which tokens were revoked, until when that matters,
+// and which clients may revoke. All sites that use the `token_revocation`
+// handler share it. It keeps its denylist through reloads.
+type App struct {
+	// Where this node keeps its durable copy of the denylist. Default: the
+	// module `bolt`, with its file in Caddy's data directory.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=token_revocation.stores inline_key=backend"`
+
+	// The budget, in bytes, of the cache of the records that are being asked
+	// for. Default: 33554432 (32 MiB). The denylist itself is not limited by it.
+	CacheSize int64 `json:"cache_size,omitempty"`
+
+	// How long to keep the record of a token whose end cannot be read: an opaque
+	// token, an encrypted one, or a JWT without `exp`. Must be no shorter than
+	// such tokens live. Default: 720h.
+	Retain caddy.Duration `json:"retain,omitempty"`
+
+	// How long beyond the end of a token its record is kept and enforced, for
+	// APIs whose clocks are behind or that accept expired tokens for a moment.
+	// Default: 60s.
+	Leeway *caddy.Duration `json:"leeway,omitempty"`
+
+	// Who may revoke tokens. Without clients nobody can, and the gate only
+	// enforces what was revoked before.
+	Clients []Client `json:"clients,omitempty"`
+
+	logger  *zap.Logger
+	store   StoreModule
+	clients *endpoint.Clients
+	shared  *sharedDenylist
+	key     string // under which shared was acquired; empty if it was not
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: appName, New: func() caddy.Module { return new(App) }}
+}
+
+// StoreModule is what a module in the namespace token_revocation.stores must be.
+type StoreModule interface {
+	// Resource names what the store locks, for example a file by its absolute
+	// path. Two configurations with the same resource share one denylist.
+	Resource() string
+	// Open opens the store. It must not be called, and nothing of it be done,
+	// before the configuration runs: `caddy validate` provisions modules beside
+	// a live server.
+	Open(ctx context.Context) (revocation.Store, error)
+}
+
+// Provision reads the configuration. It opens nothing.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	if err := a.setDefaults(); err != nil {
+		return err
+	}
+	var err error
+	if a.clients, err = provisionClients(a.Clients); err != nil {
+		return err
+	}
+	store, err := ctx.LoadModule(a, "StoreRaw")
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	a.store = store.(StoreModule)
+	a.key = a.store.Resource()
+	a.shared = acquire(a.key)
+	return nil
+}
+
+func (a *App) setDefaults() error {
+	switch {
+	case a.CacheSize < 0:
+		return fmt.Errorf("cache_size: %d bytes are not possible", a.CacheSize)
+	case a.CacheSize == 0:
+		a.CacheSize = defaultCacheSize
+	}
+	switch {
+	case a.Retain < 0:
+		return fmt.Errorf("retain: %s is not possible", time.Duration(a.Retain))
+	case a.Retain == 0:
+		a.Retain = caddy.Duration(defaultRetain)
+	}
+	switch {
+	case a.Leeway == nil:
+		leeway := caddy.Duration(defaultLeeway)
+		a.Leeway = &leeway
+	case *a.Leeway < 0:
+		return fmt.Errorf("leeway: %s is not possible", time.Duration(*a.Leeway))
+	}
+	if len(a.StoreRaw) == 0 {
+		a.StoreRaw = json.RawMessage(`{"backend":"bolt"}`)
+	}
+	return nil
+}
+
+// Start opens the denylist, unless a request came first, and waits for it.
+func (a *App) Start() error {
+	list, err := a.shared.get(context.Background(), a.open)
+	if err != nil {
+		return err
+	}
+	return list.Tune(a.options())
+}
+
+// Stop does nothing: requests that began before may still need the denylist.
+func (*App) Stop() error { return nil }
+
+// Cleanup lets go of the denylist. The last configuration that does closes it.
+func (a *App) Cleanup() error {
+	if a.key == "" {
+		return nil
+	}
+	key := a.key
+	a.key = ""
+	return release(key)
+}
+
+func (a *App) options() revocation.Options {
+	return revocation.Options{
+		CacheBytes: a.CacheSize,
+		Leeway:     time.Duration(*a.Leeway),
+		Progress: func(p revocation.Progress) {
+			a.logger.Info("loading the denylist",
+				zap.Int("records", p.Records), zap.Int("percent", int(100*p.Part)))
+		},
+		Failed: func(err error) { a.logger.Error("keeping the denylist", zap.Error(err)) },
+	}
+}
+
+func (a *App) open(ctx context.Context) (*revocation.Denylist, error) {
+	began := time.Now()
+	store, err := a.store.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := revocation.Open(ctx, store, a.options())
+	if err != nil {
+		return nil, err
+	}
+	a.logger.Info("denylist loaded",
+		zap.String("store", a.store.Resource()),
+		zap.Int("records", list.Stats().Records),
+		zap.Duration("took", time.Since(began)))
+	return list, nil
+}
+
+// loadTimeout is how long a request waits for a denylist that is being loaded.
+const loadTimeout = 10 * time.Second
+
+var errLoading = errors.New("the denylist is still being loaded")
+
+// denylist returns the denylist. Only before it is loaded does this wait.
+func (a *App) denylist(ctx context.Context) (*revocation.Denylist, error) {
+	if list := a.shared.loaded.Load(); list != nil {
+		return list, nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, loadTimeout, errLoading)
+	defer cancel()
+	return a.shared.get(ctx, a.open)
+}
+
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

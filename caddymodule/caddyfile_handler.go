@@ -1,0 +1,137 @@
+package caddymodule
+
+import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	httpcaddyfile.RegisterHandlerDirective(appName, parseDirective)
+	// Before whatever else decides by credentials, and long before the proxy.
+	httpcaddyfile.RegisterDirectiveOrder(appName, httpcaddyfile.Before, "basic_auth")
+}
+
+func parseDirective(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h := new(Handler)
+	if err := h.UnmarshalCaddyfile(helper.Dispenser); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// UnmarshalCaddyfile sets the handler up from the directive:
+//
+//	token_revocation [<matcher>] {
+//		endpoint <path>|off
+//		profile rfc7009
+//		revoke token
+//		token header <name> [<scheme>...]
+//		token query <parameter>
+//		token cookie <name>
+//		token form <field> [<max size>]
+//		require_token
+//		when_unavailable deny
+//		realm <text>
+//	}
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the name of the directive
+	if d.NextArg() {
+		return d.Errf("unexpected %q after token_revocation", d.Val())
+	}
+	seen := once{}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		if option != "token" {
+			if err := seen.check(d); err != nil {
+				return err
+			}
+		}
+		var err error
+		switch option {
+		case "endpoint":
+			if h.Endpoint, err = one(d); err == nil && h.Endpoint != endpointOff && !strings.HasPrefix(h.Endpoint, "/") {
+				err = d.Errf("endpoint %q is neither a path nor off", h.Endpoint)
+			}
+		case "profile":
+			h.Profile, err = choice(d, []string{"rfc7009"}, "session", "json", "fapi")
+		case "revoke":
+			h.Revoke, err = choice(d, []string{"token"}, "session")
+		case "when_unavailable":
+			h.WhenUnavailable, err = choice(d, []string{"deny"}, "allow")
+		case "token":
+			err = h.unmarshalToken(d)
+		case "require_token":
+			if h.RequireToken = true; d.NextArg() {
+				err = d.Errf("unexpected %q after require_token", d.Val())
+			}
+		case "realm":
+			h.Realm, err = one(d)
+		case "relay", "rate_limit":
+			err = notSupported(d)
+		default:
+			err = d.Errf("token_revocation has no option %q", option)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// choice is an argument that is one of a few words; later are those that a
+// later version will know.
+func choice(d *caddyfile.Dispenser, now []string, later ...string) (string, error) {
+	option := d.Val()
+	word, err := one(d)
+	if err != nil {
+		return "", err
+	}
+	for _, known := range now {
+		if word == known {
+			return word, nil
+		}
+	}
+	for _, known := range later {
+		if word == known {
+			return "", d.Errf("%s %s is not supported by this version", option, word)
+		}
+	}
+	return "", d.Errf("%s has no choice %q", option, word)
+}
+
+func (h *Handler) unmarshalToken(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) < 2 || args[1] == "" {
+		return d.Err("token takes a place and a name, such as: token cookie session")
+	}
+	place := TokenPlace{In: args[0], Name: args[1]}
+	rest := args[2:]
+	switch place.In {
+	case "header":
+		place.Schemes, rest = rest, nil
+		if strings.EqualFold(place.Name, "Authorization") && len(place.Schemes) == 0 {
+			return d.Err("token header Authorization is always looked at; name the schemes to add")
+		}
+	case "form":
+		if len(rest) > 0 {
+			var err error
+			if place.MaxSize, err = parseSize(d, "token form "+place.Name, rest[0]); err != nil {
+				return err
+			}
+			rest = rest[1:]
+		}
+	case "query", "cookie":
+	default:
+		return d.Errf("a token cannot stand in %q: use header, query, cookie or form", place.In)
+	}
+	if len(rest) > 0 {
+		return d.Errf("unexpected %q after token %s %s", rest[0], place.In, place.Name)
+	}
+	h.Tokens = append(h.Tokens, place)
+	return nil
+}
+
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

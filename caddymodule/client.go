@@ -1,0 +1,97 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
+)
+
+// Client is an OAuth client that may revoke tokens. Placeholders such as
+// `{env.X}` and `{file.path}` are allowed in all of its values, and are the way
+// to keep a secret out of the configuration.
+type Client struct {
+	// The client_id.
+	ID string `json:"id,omitempty"`
+
+	// How the client may authenticate, by the names of the OAuth registry:
+	// `client_secret_basic`, `client_secret_post`, or `none` for a public
+	// client. Default: the first two, or `none` if it has no secret.
+	Auth []string `json:"auth,omitempty"`
+
+	// The client's secret as it is.
+	Secret string `json:"secret,omitempty"`
+
+	// Or a hash of it: bcrypt (such as `caddy hash-password` makes) or argon2id
+	// in the PHC string format.
+	SecretHash string `json:"secret_hash,omitempty"`
+
+	// The web origins from which scripts of this client may call the endpoint,
+	// such as `https://app.example.com`. Default: none.
+	Origins []string `json:"origins,omitempty"`
+}
+
+func provisionClients(configured []Client) (*endpoint.Clients, error) {
+	list := make([]endpoint.Client, 0, len(configured))
+	for i, c := range configured {
+		client, err := c.provision()
+		if err != nil {
+			return nil, fmt.Errorf("clients[%d] (%s): %w", i, c.ID, err)
+		}
+		list = append(list, client)
+	}
+	clients, err := endpoint.NewClients(list)
+	if err != nil {
+		return nil, fmt.Errorf("clients: %w", err)
+	}
+	return clients, nil
+}
+
+// provision resolves placeholders, into values that no log or admin answer shows.
+func (c *Client) provision() (client endpoint.Client, err error) {
+	if client.ID, err = resolve("id", c.ID); err != nil {
+		return client, err
+	}
+	for _, method := range c.Auth {
+		client.Methods = append(client.Methods, endpoint.Method(method))
+	}
+	for _, origin := range c.Origins {
+		origin, err := resolve("origins", origin)
+		if err != nil {
+			return client, err
+		}
+		client.Origins = append(client.Origins, origin)
+	}
+	switch {
+	case c.Secret != "" && c.SecretHash != "":
+		return client, errors.New("secret and secret_hash do not go together")
+	case c.Secret != "":
+		secret, err := resolve("secret", c.Secret)
+		if err != nil {
+			return client, err
+		}
+		client.Secret, err = endpoint.PlainSecret(secret)
+		return client, err
+	case c.SecretHash != "":
+		hash, err := resolve("secret_hash", c.SecretHash)
+		if err != nil {
+			return client, err
+		}
+		client.Secret, err = endpoint.HashedSecret(hash)
+		if err != nil {
+			err = fmt.Errorf("secret_hash: %w", err)
+		}
+		return client, err
+	}
+	return client, nil
+}
+
+func resolve(field, value string) (string, error) {
+	resolved, err := caddy.NewReplacer().ReplaceOrErr(value, true, true)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", field, err)
+	}
+	return resolved, nil
+}

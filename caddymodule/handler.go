@@ -1,0 +1,204 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/gate"
+)
+
+func init() { caddy.RegisterModule(new(Handler)) }
+
+const (
+	defaultEndpoint = "/token/revocation"
+	defaultRealm    = "restricted"
+	endpointOff     = "off"
+)
+
+// Handler answers revocation requests (RFC 7009) at one path, and refuses every
+// other request that carries a revoked token before the handlers behind it see
+// the request. It looks at every token in a request, wherever one may stand: the
+// `Authorization` header field (schemes `Bearer` and `DPoP`), the query
+// parameter `access_token`, and the places that are configured.
+//
+// A refusal is an error, so that `handle_errors` can shape the answer. It sets
+// these placeholders:
+//
+// Placeholder | Description
+// ------------|------------
+// `{http.token_revocation.reason}` | Why: `revoked`, `no_token`, `malformed`, `too_large`, `unsupported`, `slow` or `unavailable`
+// `{http.token_revocation.digest}` | The first 12 hexadecimal digits of the digest under which the token is revoked
+// `{http.token_revocation.revoked_at}` | When the token was revoked (RFC 3339)
+// `{http.token_revocation.expires}` | Until when that matters (RFC 3339)
+// `{http.token_revocation.client}` | The client_id of the client that revoked it
+type Handler struct {
+	// The path at which revocation requests are answered, or `off`. Default:
+	// `/token/revocation`.
+	Endpoint string `json:"endpoint,omitempty"`
+
+	// How the endpoint answers. Default, and so far the only profile: `rfc7009`.
+	Profile string `json:"profile,omitempty"`
+
+	// What a revocation ends. Default, and so far the only choice: `token`.
+	Revoke string `json:"revoke,omitempty"`
+
+	// Where to look for tokens beside the places that are always looked at.
+	Tokens []TokenPlace `json:"tokens,omitempty"`
+
+	// Whether to refuse requests without a token, with status 401. Default:
+	// they pass, since they carry nothing that could be revoked.
+	RequireToken bool `json:"require_token,omitempty"`
+
+	// What to do with a request when it cannot be known whether its token is
+	// revoked. Default, and so far the only choice: `deny`.
+	WhenUnavailable string `json:"when_unavailable,omitempty"`
+
+	// The realm in `WWW-Authenticate`. Default: `restricted`.
+	Realm string `json:"realm,omitempty"`
+
+	app      *App
+	logger   *zap.Logger
+	gate     *gate.Gate
+	endpoint *endpoint.Endpoint // nil if it is off
+}
+
+// TokenPlace is a place in a request where a token may stand.
+type TokenPlace struct {
+	// The part of the request: `header`, `query`, `cookie` or `form`.
+	In string `json:"in,omitempty"`
+
+	// The name of the header field, query parameter, cookie or form field. A
+	// header field is also read as a list, so that `Sec-WebSocket-Protocol` is
+	// one of them.
+	Name string `json:"name,omitempty"`
+
+	// For a header field: the schemes that may stand before the token. A token
+	// without one is found too. With the name `Authorization`: the schemes that
+	// are looked at beside `Bearer` and `DPoP`.
+	Schemes []string `json:"schemes,omitempty"`
+
+	// For a form field: up to which size, in bytes, forms are read. A larger one
+	// is refused with status 413. Default: 65536.
+	MaxSize int64 `json:"max_size,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.token_revocation",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision reads the configuration and finds the app, which is there with its
+// defaults if it is not configured.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	if err := h.setDefaults(); err != nil {
+		return err
+	}
+	places := make([]gate.Place, 0, len(h.Tokens))
+	for _, p := range h.Tokens {
+		places = append(places, gate.Place{In: gate.In(p.In), Name: p.Name, Schemes: p.Schemes, MaxSize: p.MaxSize})
+	}
+	var err error
+	if h.gate, err = gate.New(places); err != nil {
+		return fmt.Errorf("tokens: %w", err)
+	}
+	app, err := ctx.App(appName)
+	if err != nil {
+		return err
+	}
+	h.app = app.(*App)
+	if h.Endpoint == endpointOff {
+		return nil
+	}
+	if h.app.clients.Len() == 0 {
+		h.logger.Warn("no clients are configured, so that nobody can revoke a token",
+			zap.String("endpoint", h.Endpoint))
+	}
+	h.endpoint, err = endpoint.New(endpoint.Config{
+		Clients: h.app.clients,
+		Retain:  time.Duration(h.app.Retain),
+		Realm:   h.Realm,
+	})
+	return err
+}
+
+func (h *Handler) setDefaults() error {
+	for _, option := range []struct {
+		name    string
+		value   *string
+		initial string
+		only    bool
+	}{
+		{"endpoint", &h.Endpoint, defaultEndpoint, false},
+		{"realm", &h.Realm, defaultRealm, false},
+		{"profile", &h.Profile, "rfc7009", true},
+		{"revoke", &h.Revoke, "token", true},
+		{"when_unavailable", &h.WhenUnavailable, "deny", true},
+	} {
+		if *option.value == "" {
+			*option.value = option.initial
+		}
+		if option.only && *option.value != option.initial {
+			return fmt.Errorf("%s: %q is not supported; use %q", option.name, *option.value, option.initial)
+		}
+	}
+	if h.Endpoint != endpointOff && !strings.HasPrefix(h.Endpoint, "/") {
+		return fmt.Errorf("endpoint: %q is neither a path, such as %s, nor off", h.Endpoint, defaultEndpoint)
+	}
+	if strings.ContainsFunc(h.Realm, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return fmt.Errorf("realm: %q has characters that no header field may have", h.Realm)
+	}
+	return nil
+}
+
+// ServeHTTP answers a revocation request, or lets pass what may pass.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.endpoint != nil && r.URL.Path == h.Endpoint {
+		h.revoke(w, r)
+		return nil
+	}
+	list, err := h.app.denylist(r.Context())
+	if err != nil {
+		return h.refuse(w, r, gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Err: err})
+	}
+	decision := h.gate.Check(list, w, r)
+	if decision.Reason == gate.Passed && (decision.Tokens > 0 || !h.RequireToken) {
+		return next.ServeHTTP(w, r)
+	}
+	return h.refuse(w, r, decision)
+}
+
+func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
+	lists := func(ctx context.Context) (*revocation.Denylist, error) { return h.app.denylist(ctx) }
+	done := h.endpoint.Serve(lists, w, r)
+	for _, record := range done.Records {
+		h.logger.Info("token revoked",
+			zap.String("client", done.Client),
+			zap.String("digest", record.Key.Prefix()),
+			zap.Time("expires", record.Expires))
+	}
+	if done.Err != nil {
+		h.logger.Error("a revocation failed",
+			zap.String("client", done.Client), zap.Int("status", done.Status), zap.Error(done.Err))
+	} else if done.Error != "" {
+		h.logger.Debug("a revocation request was refused",
+			zap.String("client", done.Client), zap.Int("status", done.Status), zap.String("error", done.Error))
+	}
+}
+
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,66 @@
+package endpoint
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// retryAfter is when a client that was turned away may come back.
+const retryAfter = 2 * time.Second
+
+// refusal is an error answer (RFC 6749 §5.2, RFC 7009 §2.2.1).
+type refusal struct {
+	status      int
+	code        string
+	description string
+	basic       bool // the client tried Basic
+	err         error
+}
+
+func invalidRequest(description string) *refusal {
+	return &refusal{status: http.StatusBadRequest, code: "invalid_request", description: description}
+}
+
+func invalidClient(basic bool) *refusal {
+	return &refusal{status: http.StatusUnauthorized, code: "invalid_client", description: "client authentication failed", basic: basic}
+}
+
+// unavailable says that nothing was promised and that a retry may succeed. For
+// all the client knows, the token lives (RFC 7009 §2.2.1).
+func unavailable(err error) *refusal {
+	return &refusal{
+		status: http.StatusServiceUnavailable, code: "temporarily_unavailable",
+		description: "the revocation could not be made durable; try again", err: err,
+	}
+}
+
+func (e *Endpoint) refuse(w http.ResponseWriter, f *refusal) {
+	switch f.status {
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", allow)
+	}
+	if f.basic {
+		basicChallenge(w.Header(), e.realm)
+	}
+	answer(w, f.status, struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description,omitempty"`
+	}{f.code, f.description})
+}
+
+// answer writes JSON: an empty object too, since several widely used clients
+// fail at an answer that is empty or has no type.
+func answer(w http.ResponseWriter, status int, value any) {
+	b, err := json.Marshal(value)
+	if err != nil { // of structs of strings: cannot be
+		status, b = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	w.WriteHeader(status)
+	_, _ = w.Write(b) // a client that has gone has its answer anyway
+}

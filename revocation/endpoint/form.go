@@ -1,0 +1,91 @@
+package endpoint
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/body"
+)
+
+// maxBody is how large a request's body may be, in bytes.
+const maxBody = 64 << 10
+
+// parameters are those of a request that mean something here, by name.
+type parameters map[string]string
+
+// known are the parameters that may stand once only and only in the body
+// (RFC 6749 §3.2, RFC 7009 §2.1, RFC 7521 §4.2).
+var known = map[string]bool{
+	"token":                 true,
+	"token_type_hint":       true,
+	"client_id":             true,
+	"client_secret":         true,
+	"client_assertion":      true,
+	"client_assertion_type": true,
+}
+
+// readForm reads the parameters from a request's body.
+func readForm(w http.ResponseWriter, r *http.Request) (parameters, *refusal) {
+	if misplaced(r.URL.RawQuery) {
+		return nil, invalidRequest("a parameter stands in the query instead of the body")
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", description: "Content-Encoding is not supported"}
+	}
+	types := r.Header["Content-Type"]
+	mediaType := ""
+	if len(types) == 1 {
+		mediaType, _, _ = mime.ParseMediaType(types[0])
+	}
+	if mediaType != "application/x-www-form-urlencoded" {
+		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", description: "Content-Type must be application/x-www-form-urlencoded"}
+	}
+	b, err := body.Read(w, r, maxBody)
+	switch {
+	case errors.Is(err, body.ErrTooLarge):
+		return nil, &refusal{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: err.Error()}
+	case errors.Is(err, body.ErrSlow):
+		return nil, &refusal{status: http.StatusRequestTimeout, code: "invalid_request", description: err.Error()}
+	case err != nil:
+		return nil, invalidRequest(err.Error())
+	}
+	return parseForm(string(b))
+}
+
+// parseForm reads a form strictly: what parsers could read in two ways is refused.
+func parseForm(form string) (parameters, *refusal) {
+	if strings.Contains(form, ";") {
+		return nil, invalidRequest("a semicolon is not a separator; write %3B")
+	}
+	p := parameters{}
+	for pair := range strings.SplitSeq(form, "&") {
+		rawName, rawValue, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(rawName)
+		value, err2 := url.QueryUnescape(rawValue)
+		if err != nil || err2 != nil {
+			return nil, invalidRequest("the percent-encoding of the body is not valid")
+		}
+		if !known[name] {
+			continue
+		}
+		if _, twice := p[name]; twice {
+			return nil, invalidRequest(name + " stands twice")
+		}
+		p[name] = value
+	}
+	return p, nil
+}
+
+// misplaced says whether a query has a parameter that belongs in the body.
+func misplaced(query string) bool {
+	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, _, _ := strings.Cut(pair, "=")
+		if decoded, err := url.QueryUnescape(name); err == nil && decoded != "token_type_hint" && known[decoded] {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,198 @@
+// Package gate finds every token in a request and says whether the request may
+// pass.
+//
+// It looks where the API behind it might look, and reads as leniently as any
+// of them might: a candidate too many costs a hash and refuses nothing that is
+// not revoked; one too few lets a revoked token through. Where readers could
+// truly disagree about what the token is, the request is malformed.
+package gate
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/token"
+)
+
+// In is a part of a request.
+type In string
+
+// The parts of a request in which a token can stand.
+const (
+	Header In = "header"
+	Query  In = "query"
+	Cookie In = "cookie"
+	Form   In = "form"
+)
+
+// Place is where a token may stand, beside those places that are always looked
+// at: the header field Authorization with the schemes Bearer and DPoP, and the
+// query parameter access_token (RFC 6750 §2, RFC 9449 §7.1).
+type Place struct {
+	In In
+	// Name of the header field, query parameter, cookie or form field.
+	Name string
+	// Schemes that may stand before the token. Only for header fields.
+	Schemes []string
+	// MaxSize is the size in bytes up to which a form is read; a larger one is
+	// refused. 0 is DefaultMaxForm. Only for form fields.
+	MaxSize int64
+}
+
+// maxCandidates bounds the work that one request can cause.
+const maxCandidates = 64
+
+// Gate checks requests. It is safe for concurrent use.
+type Gate struct {
+	schemes []string // of Authorization
+	headers []headerPlace
+	queries []string
+	cookies []string
+	form    formPlace
+}
+
+// New makes a gate that looks at the given places and those that are always
+// looked at.
+func New(places []Place) (*Gate, error) {
+	g := &Gate{schemes: []string{"Bearer", "DPoP"}, queries: []string{"access_token"}}
+	for _, p := range places {
+		if err := g.add(p); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+func (g *Gate) add(p Place) error {
+	if p.Name == "" {
+		return fmt.Errorf("a token place in a %s needs a name", p.In)
+	}
+	if len(p.Schemes) > 0 && p.In != Header {
+		return fmt.Errorf("token %s %s: only a header has schemes", p.In, p.Name)
+	}
+	if p.MaxSize != 0 && p.In != Form {
+		return fmt.Errorf("token %s %s: only a form has a maximum size", p.In, p.Name)
+	}
+	switch p.In {
+	case Header:
+		return g.addHeader(p)
+	case Query:
+		g.queries = append(g.queries, foldName(p.Name))
+	case Cookie:
+		g.cookies = append(g.cookies, foldName(p.Name))
+	case Form:
+		return g.form.add(p)
+	default:
+		return fmt.Errorf("%q is not where a token can stand: use header, query, cookie or form", p.In)
+	}
+	return nil
+}
+
+// Reason is why a request is refused, or that it is not.
+type Reason uint8
+
+// The reasons of a decision. Only Passed lets a request pass.
+const (
+	Unavailable Reason = iota // whether a token is revoked could not be found out
+	Revoked                   // a token is revoked
+	Malformed                 // readers could disagree about what the token is
+	TooLarge                  // a form is larger than what is read
+	Unsupported               // a form is encoded in a way that is not read
+	Slow                      // a form did not arrive in time
+	Passed
+)
+
+// String is the reason in a word, for logs and placeholders.
+func (r Reason) String() string {
+	return [...]string{"unavailable", "revoked", "malformed", "too_large", "unsupported", "slow", "passed"}[r]
+}
+
+// Decision is what becomes of a request.
+type Decision struct {
+	Reason Reason
+	// Tokens is how many tokens stood in the places that were looked at.
+	Tokens int
+	// Record is the record that revokes, if Reason is Revoked.
+	Record *revocation.Record
+	// Scheme is the authentication scheme with which the token was presented,
+	// "Bearer" unless it was "DPoP".
+	Scheme string
+	// Err says more, and holds nothing of a token. Nil if Reason is Passed.
+	Err error
+}
+
+// Check looks for tokens in a request and checks each against the denylist. If
+// the body is a form that must be looked at, it is read and replaced by a copy.
+func (g *Gate) Check(list *revocation.Denylist, w http.ResponseWriter, r *http.Request) Decision {
+	s := search{list: list, decision: Decision{Scheme: "Bearer"}}
+	if g.authorization(&s, r.Header) && g.query(&s, r.URL.RawQuery) &&
+		g.inHeaders(&s, r.Header) && g.inCookies(&s, r.Header) && g.inForm(&s, w, r) {
+		s.decision.Reason = Passed
+	}
+	return s.decision
+}
+
+// search is one request being looked at. Its methods return false when the
+// request is refused and nothing further matters.
+type search struct {
+	list     *revocation.Denylist
+	looked   int
+	decision Decision
+}
+
+func (s *search) refuse(reason Reason, err error) bool {
+	s.decision.Reason, s.decision.Err = reason, err
+	return false
+}
+
+func (s *search) malformed(what string) bool { return s.refuse(Malformed, fmt.Errorf("%s", what)) }
+
+// token checks a credential that stands where a token belongs.
+func (s *search) token(credential string) bool {
+	if strings.Trim(credential, " \t") == "" {
+		return true
+	}
+	s.decision.Tokens++
+	return s.guess(credential)
+}
+
+// guess checks what some reader might take for a token.
+func (s *search) guess(credential string) bool {
+	if credential == "" {
+		return true
+	}
+	id := token.Identify(credential)
+	return s.identity(&id)
+}
+
+func (s *search) identity(id *token.Identity) bool {
+	if s.looked++; s.looked > maxCandidates {
+		return s.malformed("the request has too many tokens")
+	}
+	if id.Ambiguous {
+		return s.malformed("a token can be read in more than one way")
+	}
+	if !s.key(&id.Key) {
+		return false
+	}
+	for i := range id.Others {
+		if !s.key(&id.Others[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *search) key(key *revocation.Key) bool {
+	switch verdict := s.list.Check(key); verdict.Outcome {
+	case revocation.Clear:
+		return true
+	case revocation.Revoked:
+		s.decision.Record = verdict.Record
+		return s.refuse(Revoked, fmt.Errorf("%s was revoked", verdict.Record.Key))
+	default:
+		return s.refuse(Unavailable, verdict.Err)
+	}
+}

@@ -1,0 +1,137 @@
+package gate
+
+import "strings"
+
+// query looks at the parameters of a query string (RFC 6750 §2.3).
+func (g *Gate) query(s *search, raw string) bool {
+	return raw == "" || pairs(s, raw, g.queries)
+}
+
+// pairs looks at name=value pairs, separated by "&" or, as some servers read
+// them, also by ";".
+func pairs(s *search, raw string, names []string) bool {
+	for part := range strings.SplitSeq(raw, "&") {
+		if !pair(s, part, names) {
+			return false
+		}
+		if strings.IndexByte(part, ';') < 0 {
+			continue
+		}
+		for part := range strings.SplitSeq(part, ";") {
+			if !pair(s, part, names) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func pair(s *search, part string, names []string) bool {
+	name, value, ok := strings.Cut(part, "=")
+	if !ok || !isNamed(name, names) {
+		return true
+	}
+	// A plus is a space in a form, and a plus to whoever decodes percents only.
+	if !s.token(unescape(value, '+')) {
+		return false
+	}
+	return strings.IndexByte(value, '+') < 0 || s.guess(unescape(value, ' '))
+}
+
+func isNamed(raw string, names []string) bool {
+	for _, name := range names {
+		if sameName(raw, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// foldName gives a name the form that sameName compares with.
+func foldName(name string) string {
+	b := []byte(name)
+	for i := range b {
+		b[i] = foldByte(b[i])
+	}
+	return string(b)
+}
+
+// foldByte makes equal what some server does not tell apart in a name: the case
+// of letters, and, in PHP, the dot, the space and the underscore.
+func foldByte(c byte) byte {
+	switch {
+	case c == '.' || c == ' ' || c == '+':
+		return '_'
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// sameName says whether a server could read a percent-encoded name as the given
+// one: with other letters, with spaces before it, or as an array of that name.
+func sameName(raw, folded string) bool {
+	for len(raw) > 0 {
+		c, n := unescapeByte(raw)
+		if c != ' ' && c != '+' || len(folded) > 0 && folded[0] == '_' {
+			break
+		}
+		raw = raw[n:]
+	}
+	for len(folded) > 0 {
+		if raw == "" {
+			return false
+		}
+		c, n := unescapeByte(raw)
+		if foldByte(c) != folded[0] && (c != '[' || folded[0] != '_') {
+			return false
+		}
+		raw, folded = raw[n:], folded[1:]
+	}
+	if raw == "" {
+		return true
+	}
+	c, _ := unescapeByte(raw)
+	return c == '[' || c == 0 || c == ' ' || c == '+'
+}
+
+// unescape decodes percent-encoding, leaves alone what is none, and replaces a
+// plus.
+func unescape(s string, plus byte) string {
+	if strings.IndexByte(s, '%') < 0 && (plus == '+' || strings.IndexByte(s, '+') < 0) {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for len(s) > 0 {
+		c, n := unescapeByte(s)
+		if n == 1 && c == '+' {
+			c = plus
+		}
+		b = append(b, c)
+		s = s[n:]
+	}
+	return string(b)
+}
+
+// unescapeByte reads the first byte of s, which is not empty, and says how many
+// characters it took.
+func unescapeByte(s string) (c byte, n int) {
+	if s[0] == '%' && len(s) >= 3 {
+		if hi, lo := unhex(s[1]), unhex(s[2]); hi < 16 && lo < 16 {
+			return hi<<4 | lo, 3
+		}
+	}
+	return s[0], 1
+}
+
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 16
+}

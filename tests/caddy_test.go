@@ -1,0 +1,281 @@
+// Package tests holds the module to its promises from outside: a real Caddy
+// process, built from this tree, with a real Caddyfile; real HTTP clients; a
+// real upstream that counts what reaches it. It imports nothing of the module.
+package tests
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary is the Caddy under test, built with the race detector where the tests
+// are.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "token-revocation")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	binary = filepath.Join(dir, "caddy")
+	build := exec.Command("go", "build", raceFlag, "-o", binary, "../caddymodule/caddy")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "building Caddy:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// caddy is a Caddy that runs, or ran.
+type caddy struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	dir   string // home, data and configuration
+	url   string // of the site at PORT
+	admin string // the address of the admin endpoint
+	names *strings.Replacer
+	logs  *logs
+	ended chan struct{}
+}
+
+// logs is everything that a process prints.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// start runs Caddy with a Caddyfile and waits until it serves. In the Caddyfile
+// stand PORT, ADMIN and UPSTREAM for addresses and STORE for the path of the
+// denylist. It is stopped, and its logs looked through, when the test ends.
+func start(t *testing.T, caddyfile string, up *upstream) *caddy {
+	t.Helper()
+	c := newCaddy(t, t.TempDir(), up)
+	c.launch(caddyfile)
+	return c
+}
+
+// newCaddy prepares a Caddy in a directory, of which launch can run several
+// processes, one after the other.
+func newCaddy(t *testing.T, dir string, up *upstream) *caddy {
+	t.Helper()
+	port, admin, upstreamAddress := freePort(t), freePort(t), "127.0.0.1:1"
+	if up != nil {
+		upstreamAddress = up.address
+	}
+	c := &caddy{t: t, dir: dir, logs: new(logs), url: "http://localhost:" + port, admin: "127.0.0.1:" + admin}
+	c.names = strings.NewReplacer(
+		"PORT", port, "ADMIN", c.admin, "UPSTREAM", upstreamAddress,
+		"STORE", filepath.Join(dir, "store", "denylist.db"),
+	)
+	t.Cleanup(func() {
+		c.kill(syscall.SIGTERM)
+		if t.Failed() {
+			t.Logf("Caddy printed:\n%s", tail(c.logs.String(), 8000))
+		}
+		for _, bad := range []string{"DATA RACE", "panic:", "panic serving", "fatal error:"} {
+			if strings.Contains(c.logs.String(), bad) {
+				t.Errorf("Caddy printed %q:\n%s", bad, tail(c.logs.String(), 8000))
+			}
+		}
+	})
+	return c
+}
+
+func tail(s string, n int) string { return s[max(0, len(s)-n):] }
+
+// config writes a Caddyfile and returns its path.
+func (c *caddy) config(caddyfile string) string {
+	c.t.Helper()
+	path := filepath.Join(c.dir, "Caddyfile")
+	if err := os.WriteFile(path, []byte(c.names.Replace(caddyfile)), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	return path
+}
+
+// launch starts a process and waits until it serves.
+func (c *caddy) launch(caddyfile string) {
+	c.t.Helper()
+	if err := c.tryLaunch(caddyfile); err != nil {
+		c.t.Fatalf("%v\n%s", err, tail(c.logs.String(), 8000))
+	}
+}
+
+// tryLaunch is launch for a Caddy that may refuse to start.
+func (c *caddy) tryLaunch(caddyfile string) error {
+	c.t.Helper()
+	c.cmd = c.command("run", "--config", c.config(caddyfile), "--adapter", "caddyfile")
+	c.cmd.Stdout, c.cmd.Stderr = c.logs, c.logs
+	if err := c.cmd.Start(); err != nil {
+		return err
+	}
+	c.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		_ = cmd.Wait()
+		close(ended)
+	}(c.cmd, c.ended)
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		select {
+		case <-c.ended:
+			return fmt.Errorf("Caddy ended: %s", c.cmd.ProcessState)
+		case <-time.After(10 * time.Millisecond):
+		}
+		// The configuration is saved once all of it runs.
+		if strings.Contains(c.logs.String(), "serving initial configuration") {
+			return nil
+		}
+	}
+	return fmt.Errorf("Caddy does not serve")
+}
+
+// command is a caddy command in the environment of this Caddy.
+func (c *caddy) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, args...)
+	cmd.Dir = c.dir
+	cmd.Env = append(os.Environ(), "HOME="+c.dir, "XDG_DATA_HOME="+c.dir+"/data", "XDG_CONFIG_HOME="+c.dir+"/config",
+		"GORACE=halt_on_error=1")
+	return cmd
+}
+
+// kill ends the process with a signal and waits for it. The logs of a process
+// that is launched later follow those of this one.
+func (c *caddy) kill(signal os.Signal) {
+	if c.cmd == nil || c.cmd.Process == nil {
+		return
+	}
+	_ = c.cmd.Process.Signal(signal)
+	select {
+	case <-c.ended:
+	case <-time.After(30 * time.Second):
+		c.t.Errorf("Caddy did not end after %s", signal)
+		_ = c.cmd.Process.Kill()
+		<-c.ended
+	}
+	c.cmd = nil
+	// The next process says again when it serves.
+	c.logs.mu.Lock()
+	defer c.logs.mu.Unlock()
+	rest := bytes.ReplaceAll(c.logs.b.Bytes(), []byte("serving initial configuration"), []byte("served initial configuration"))
+	c.logs.b = *bytes.NewBuffer(rest)
+}
+
+// reload loads another Caddyfile through the admin endpoint, which the running
+// one must have at ADMIN.
+func (c *caddy) reload(caddyfile string) error {
+	body := bytes.NewBufferString(c.names.Replace(caddyfile))
+	request, err := http.NewRequest(http.MethodPost, "http://"+c.admin+"/load", body)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "text/caddyfile")
+	request.Header.Set("Cache-Control", "must-revalidate") // also where nothing changed
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		var why bytes.Buffer
+		_, _ = why.ReadFrom(answer.Body)
+		return fmt.Errorf("%s: %s", answer.Status, why.String())
+	}
+	return nil
+}
+
+// upstream is the API behind Caddy. It counts what reaches it.
+type upstream struct {
+	address string
+	reached atomic.Int64
+	// last is the request that came last, with its body.
+	mu   sync.Mutex
+	last *http.Request
+	body []byte
+	// handle answers if it is not nil; set it before the first request.
+	handle http.Handler
+}
+
+func newUpstream(t *testing.T) *upstream {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &upstream{address: listener.Addr().String()}
+	server := &http.Server{Handler: u, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
+	})
+	return u
+}
+
+func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	u.reached.Add(1)
+	if u.handle != nil {
+		u.handle.ServeHTTP(w, r)
+		return
+	}
+	var body bytes.Buffer
+	_, _ = body.ReadFrom(r.Body)
+	u.mu.Lock()
+	u.last, u.body = r, body.Bytes()
+	u.mu.Unlock()
+	_, _ = fmt.Fprintln(w, "reached the API")
+}
+
+// ports are below those that the system gives to outgoing connections, so that
+// one that was free stays free until it is used.
+var nextPort = func() *atomic.Int64 {
+	var n atomic.Int64
+	n.Store(int64(15000 + rand.IntN(10000)))
+	return &n
+}()
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 1000 {
+		port := fmt.Sprint(nextPort.Add(1))
+		listener, err := net.Listen("tcp", ":"+port)
+		if err != nil {
+			continue
+		}
+		_ = listener.Close()
+		return port
+	}
+	t.Fatal("no port is free")
+	return ""
+}

@@ -1,0 +1,97 @@
+package tests
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// site is the Caddyfile that most tests use: two clients, one confidential and
+// one public, and a site that proxies to the upstream. EXTRA stands for further
+// lines of the directive.
+const site = `
+{
+	admin ADMIN
+	auto_https off
+	token_revocation {
+		store bolt STORE
+		client backend {
+			secret backend-secret
+		}
+		client webapp {
+			auth none
+			origin https://app.example.com
+		}
+	}
+}
+http://localhost:PORT {
+	token_revocation {
+		EXTRA
+	}
+	reverse_proxy UPSTREAM
+}
+`
+
+// siteWith is the site with further lines of the directive.
+func siteWith(lines ...string) string {
+	return strings.ReplaceAll(site, "EXTRA", strings.Join(lines, "\n\t\t"))
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a request.
+func do(t *testing.T, request *http.Request) answer {
+	t.Helper()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(body)}
+}
+
+// bearer sends a GET request with a token.
+func (c *caddy) bearer(t *testing.T, token string) answer {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodGet, c.url+"/api", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	return do(t, request)
+}
+
+// revoke revokes a token as the confidential client, and fails the test where
+// that does not succeed.
+func (c *caddy) revoke(t *testing.T, token string) {
+	t.Helper()
+	if a := c.post(t, url.Values{"token": {token}}, "backend", "backend-secret"); a.status != http.StatusOK || a.body != "{}" {
+		t.Fatalf("revoking: %d %s", a.status, a.body)
+	}
+}
+
+// post sends a form to the revocation endpoint, with Basic credentials unless
+// id is empty.
+func (c *caddy) post(t *testing.T, form url.Values, id, secret string) answer {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodPost, c.url+"/token/revocation", strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if id != "" {
+		request.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
+	}
+	return do(t, request)
+}
