@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
@@ -16,6 +17,7 @@ func init() {
 
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
+		d.Next() // so that the error can say where
 		return nil, d.Err("the global option token_revocation is there twice")
 	}
 	app := new(App)
@@ -137,8 +139,8 @@ func (a *App) unmarshalClient(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	if client.Secret != "" && client.SecretHash != "" {
-		return d.Errf("client %s: secret and secret_hash do not go together", id)
+	if err := client.check(); err != nil {
+		return d.WrapErr(fmt.Errorf("client %s: %w", id, err))
 	}
 	a.Clients = append(a.Clients, client)
 	return nil

@@ -1,11 +1,11 @@
 package caddymodule
 
 import (
-	"strings"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/gate"
 )
 
 func init() {
@@ -52,9 +52,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		var err error
 		switch option {
 		case "endpoint":
-			if h.Endpoint, err = one(d); err == nil && h.Endpoint != endpointOff && !strings.HasPrefix(h.Endpoint, "/") {
-				err = d.Errf("endpoint %q is neither a path nor off", h.Endpoint)
-			}
+			h.Endpoint, err = checked(d, checkEndpoint)
 		case "profile":
 			h.Profile, err = choice(d, []string{"rfc7009"}, "session", "json", "fapi")
 		case "revoke":
@@ -68,7 +66,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				err = d.Errf("unexpected %q after require_token", d.Val())
 			}
 		case "realm":
-			h.Realm, err = one(d)
+			h.Realm, err = checked(d, checkRealm)
 		case "relay", "rate_limit":
 			err = notSupported(d)
 		default:
@@ -79,6 +77,17 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	return nil
+}
+
+// checked is an argument that passes a check.
+func checked(d *caddyfile.Dispenser, check func(string) error) (string, error) {
+	text, err := one(d)
+	if err == nil {
+		if err = check(text); err != nil {
+			err = d.WrapErr(err)
+		}
+	}
+	return text, err
 }
 
 // choice is an argument that is one of a few words; later are those that a
@@ -112,9 +121,6 @@ func (h *Handler) unmarshalToken(d *caddyfile.Dispenser) error {
 	switch place.In {
 	case "header":
 		place.Schemes, rest = rest, nil
-		if strings.EqualFold(place.Name, "Authorization") && len(place.Schemes) == 0 {
-			return d.Err("token header Authorization is always looked at; name the schemes to add")
-		}
 	case "form":
 		if len(rest) > 0 {
 			var err error
@@ -129,6 +135,9 @@ func (h *Handler) unmarshalToken(d *caddyfile.Dispenser) error {
 	}
 	if len(rest) > 0 {
 		return d.Errf("unexpected %q after token %s %s", rest[0], place.In, place.Name)
+	}
+	if _, err := gate.New([]gate.Place{place.place()}); err != nil {
+		return d.WrapErr(err)
 	}
 	h.Tokens = append(h.Tokens, place)
 	return nil

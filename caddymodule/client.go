@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -64,29 +66,54 @@ func (c *Client) provision() (client endpoint.Client, err error) {
 		}
 		client.Origins = append(client.Origins, origin)
 	}
-	switch {
-	case c.Secret != "" && c.SecretHash != "":
-		return client, errors.New("secret and secret_hash do not go together")
-	case c.Secret != "":
-		secret, err := resolve("secret", c.Secret)
-		if err != nil {
-			return client, err
-		}
-		client.Secret, err = endpoint.PlainSecret(secret)
-		return client, err
-	case c.SecretHash != "":
-		hash, err := resolve("secret_hash", c.SecretHash)
-		if err != nil {
-			return client, err
-		}
-		client.Secret, err = endpoint.HashedSecret(hash)
-		if err != nil {
-			err = fmt.Errorf("secret_hash: %w", err)
-		}
+	if client.Secret, err = c.secret(); err != nil {
 		return client, err
 	}
-	return client, nil
+	return client, client.Validate()
 }
+
+func (c *Client) secret() (*endpoint.Secret, error) {
+	switch {
+	case c.Secret != "" && c.SecretHash != "":
+		return nil, errors.New("secret and secret_hash do not go together")
+	case c.Secret != "":
+		secret, err := resolveSecret(c.Secret)
+		if err != nil {
+			return nil, fmt.Errorf("secret: %w", err)
+		}
+		return endpoint.PlainSecret(secret)
+	case c.SecretHash != "":
+		hash, err := resolveSecret(c.SecretHash)
+		if err != nil {
+			return nil, fmt.Errorf("secret_hash: %w", err)
+		}
+		secret, err := endpoint.HashedSecret(hash)
+		if err != nil {
+			return nil, fmt.Errorf("secret_hash: %w", err)
+		}
+		return secret, nil
+	}
+	return nil, nil
+}
+
+// check finds the mistakes that do not depend on what placeholders stand for,
+// which only the running Caddy knows.
+func (c *Client) check() error {
+	known := *c
+	if hasPlaceholder(c.ID) {
+		known.ID = "placeholder"
+	}
+	known.Origins = slices.DeleteFunc(slices.Clone(c.Origins), hasPlaceholder)
+	switch {
+	case c.Secret != "" && c.SecretHash != "": // is a mistake
+	case hasPlaceholder(c.Secret), hasPlaceholder(c.SecretHash):
+		known.Secret, known.SecretHash = "placeholder", ""
+	}
+	_, err := known.provision()
+	return err
+}
+
+func hasPlaceholder(s string) bool { return strings.Contains(s, "{") }
 
 func resolve(field, value string) (string, error) {
 	resolved, err := caddy.NewReplacer().ReplaceOrErr(value, true, true)
@@ -94,4 +121,14 @@ func resolve(field, value string) (string, error) {
 		return "", fmt.Errorf("%s: %w", field, err)
 	}
 	return resolved, nil
+}
+
+// resolveSecret names the placeholder that failed only if it surely is one: a
+// secret may have braces of its own.
+func resolveSecret(value string) (string, error) {
+	resolved, err := caddy.NewReplacer().ReplaceOrErr(value, true, true)
+	if err != nil && !strings.HasPrefix(value, "{env.") && !strings.HasPrefix(value, "{file.") {
+		return "", errors.New(`a placeholder is unknown or empty; write \{ for a brace`)
+	}
+	return resolved, err
 }

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -91,6 +92,10 @@ type TokenPlace struct {
 	MaxSize int64 `json:"max_size,omitempty"`
 }
 
+func (p *TokenPlace) place() gate.Place {
+	return gate.Place{In: gate.In(p.In), Name: p.Name, Schemes: p.Schemes, MaxSize: p.MaxSize}
+}
+
 // CaddyModule returns the Caddy module information.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
@@ -108,7 +113,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	places := make([]gate.Place, 0, len(h.Tokens))
 	for _, p := range h.Tokens {
-		places = append(places, gate.Place{In: gate.In(p.In), Name: p.Name, Schemes: p.Schemes, MaxSize: p.MaxSize})
+		places = append(places, p.place())
 	}
 	var err error
 	if h.gate, err = gate.New(places); err != nil {
@@ -154,11 +159,24 @@ func (h *Handler) setDefaults() error {
 			return fmt.Errorf("%s: %q is not supported; use %q", option.name, *option.value, option.initial)
 		}
 	}
-	if h.Endpoint != endpointOff && !strings.HasPrefix(h.Endpoint, "/") {
-		return fmt.Errorf("endpoint: %q is neither a path, such as %s, nor off", h.Endpoint, defaultEndpoint)
+	if err := checkEndpoint(h.Endpoint); err != nil {
+		return err
 	}
-	if strings.ContainsFunc(h.Realm, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return fmt.Errorf("realm: %q has characters that no header field may have", h.Realm)
+	return checkRealm(h.Realm)
+}
+
+// checkEndpoint refuses what nobody means as a path that a request's is to be
+// equal to: revocations would pass to the API behind.
+func checkEndpoint(path string) error {
+	if path != endpointOff && (!strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#%*{}")) {
+		return fmt.Errorf("endpoint: %q is neither a plain path, such as %s, nor off", path, defaultEndpoint)
+	}
+	return nil
+}
+
+func checkRealm(realm string) error {
+	if strings.ContainsFunc(realm, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return fmt.Errorf("realm: %q has characters that no header field may have", realm)
 	}
 	return nil
 }
@@ -169,7 +187,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.revoke(w, r)
 		return nil
 	}
-	list, err := h.app.denylist(r.Context())
+	list, err := h.checking(r.Context())
 	if err != nil {
 		return h.refuse(w, r, gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Err: err})
 	}
@@ -180,14 +198,38 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return h.refuse(w, r, decision)
 }
 
+// checking returns the denylist for a check. While a new configuration starts,
+// requests reach it and the one before it: until it can answer, and where it
+// never will, it answers as that one does.
+func (h *Handler) checking(ctx context.Context) (*revocation.Denylist, error) {
+	if h.app.shared.loaded.Load() == nil {
+		if list := running(); list != nil {
+			return list, nil
+		}
+	}
+	return h.app.denylist(ctx)
+}
+
+// revoking returns the denylist for a revocation. It waits, so that what is
+// revoked in a configuration that starts is revoked when it has started.
+func (h *Handler) revoking(ctx context.Context) (*revocation.Denylist, error) {
+	list, err := h.app.denylist(ctx)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errLoading) {
+		if list := running(); list != nil {
+			return list, nil
+		}
+	}
+	return list, err
+}
+
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
-	lists := func(ctx context.Context) (*revocation.Denylist, error) { return h.app.denylist(ctx) }
-	done := h.endpoint.Serve(lists, w, r)
+	done := h.endpoint.Serve(h.revoking, w, r)
 	for _, record := range done.Records {
 		h.logger.Info("token revoked",
 			zap.String("client", done.Client),
 			zap.String("digest", record.Key.Prefix()),
-			zap.Time("expires", record.Expires))
+			// As text: a number of nanoseconds ends in 2262.
+			zap.String("expires", record.Expires.UTC().Format(time.RFC3339)))
 	}
 	if done.Err != nil {
 		h.logger.Error("a revocation failed",

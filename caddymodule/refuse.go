@@ -72,16 +72,20 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d gate.Decision
 	return caddyhttp.Error(f.status, f.err)
 }
 
+// setPlaceholders sets all of them: one that is not set stands in an answer as
+// it was written.
 func setPlaceholders(replacer *caddy.Replacer, reason string, record *revocation.Record) {
 	const prefix = "http.token_revocation."
-	replacer.Set(prefix+"reason", reason)
-	if record == nil {
-		return
+	var digest, revokedAt, expires, client string
+	if record != nil {
+		digest, client = record.Key.Prefix(), record.By
+		revokedAt, expires = record.Revoked.Format(time.RFC3339), record.Expires.Format(time.RFC3339)
 	}
-	replacer.Set(prefix+"digest", record.Key.Prefix())
-	replacer.Set(prefix+"revoked_at", record.Revoked.Format(time.RFC3339))
-	replacer.Set(prefix+"expires", record.Expires.Format(time.RFC3339))
-	replacer.Set(prefix+"client", record.By)
+	replacer.Set(prefix+"reason", reason)
+	replacer.Set(prefix+"digest", digest)
+	replacer.Set(prefix+"revoked_at", revokedAt)
+	replacer.Set(prefix+"expires", expires)
+	replacer.Set(prefix+"client", client)
 }
 
 // challenge is the value of WWW-Authenticate (RFC 6750 §3, RFC 9449 §7.1).

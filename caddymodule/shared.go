@@ -42,6 +42,16 @@ func release(key string) error {
 	return err
 }
 
+// running returns the denylist of the configuration that runs, or nil before
+// the first one does.
+func running() *revocation.Denylist {
+	app, err := caddy.ActiveContext().AppIfConfigured(appName)
+	if err != nil {
+		return nil
+	}
+	return app.(*App).shared.loaded.Load()
+}
+
 // get returns the denylist. The first call opens it; all wait for that, each
 // until its context ends.
 func (s *sharedDenylist) get(ctx context.Context, open func(context.Context) (*revocation.Denylist, error)) (*revocation.Denylist, error) {

@@ -86,24 +86,27 @@ func (x *index) hash(key *Key) uint64 {
 	return hi ^ lo
 }
 
-// place is where a key stands: its segment and its tag there.
-func (x *index) place(key *Key) (*segment, uint64) {
+// place is where a key stands: the number of its segment and its tag there.
+func (x *index) place(key *Key) (segment, tag uint64) {
 	h := x.hash(key)
-	return &x.segments[h>>(64-segmentBits)], max(h>>(64-segmentBits-tagBits)&(1<<tagBits-1), 1)
+	return h >> (64 - segmentBits), max(h>>(64-segmentBits-tagBits)&(1<<tagBits-1), 1)
 }
 
 // has says whether a live record of the key may exist. False is certain.
 func (x *index) has(key *Key) bool {
-	s, tag := x.place(key)
-	t := s.table.Load()
+	n, tag := x.place(key)
+	t := x.segments[n].table.Load()
 	return t != nil && t.has(tag)
 }
 
 // add enters a key until the given end. A key that is there already keeps the
 // later of both ends.
 func (x *index) add(key *Key, end time.Time) {
-	s, tag := x.place(key)
-	s.add(tag, x.minute(end))
+	n, tag := x.place(key)
+	s := &x.segments[n]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.enter(tag, x.minute(end))
 }
 
 // minute is the first whole minute, counted from the epoch, at or after t.
@@ -219,9 +222,7 @@ func (t *table) each(f func(word *atomic.Uint64, w uint64)) {
 	}
 }
 
-func (s *segment) add(tag, minute uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *segment) enter(tag, minute uint64) {
 	t := s.table.Load()
 	if t == nil {
 		t = s.rebuild(1)

@@ -3,6 +3,9 @@ package revocation
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"runtime"
+	"sync"
 	"time"
 )
 
@@ -12,23 +15,63 @@ type Progress struct {
 	Part    float64 // of the whole, from 0 to 1; an estimate
 }
 
-// load enters every live record of the store into the index.
+// maxLoaders bounds how many scans a load runs side by side.
+const maxLoaders = 8
+
+// errLoaded ends a scan at the end of its part.
+var errLoaded = errors.New("loaded")
+
+// load enters every live record of the store into the index. Digests are
+// spread evenly, so that each processor can take an equal part of them.
 func (d *Denylist) load(ctx context.Context, report func(Progress)) error {
-	const often = 1 << 14 // records between two looks at the clock
-	now, leeway := d.now(), time.Duration(d.leeway.Load())
-	said, n := d.now(), 0
-	return d.store.Scan(ctx, Key{}, func(r Record) error {
-		if r.live(now, leeway) {
-			d.index.add(&r.Key, r.Expires)
-		}
-		if n++; report != nil && n%often == 0 {
-			if t := d.now(); t.Sub(said) >= time.Second {
-				said = t
-				// Digests are spread evenly and come in order.
-				part := float64(binary.BigEndian.Uint32(r.Key.Digest[:])) / (1 << 32)
-				report(Progress{Records: n, Part: part})
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	parts := make([]*bulk, min(runtime.GOMAXPROCS(0), maxLoaders))
+	meter := newMeter(len(parts), d.now, report)
+	var wg sync.WaitGroup
+	for i := range parts {
+		parts[i] = &bulk{index: d.index}
+		wg.Go(func() {
+			if err := d.loadPart(ctx, parts[i], i, len(parts), meter); err != nil {
+				cancel(err)
 			}
+		})
+	}
+	wg.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	d.index.fill(parts)
+	return nil
+}
+
+// border is the first key of part i of n. The last part has every other kind.
+func border(i, n int) (k Key) {
+	if i > 0 {
+		k.Kind = KindToken
+		binary.BigEndian.PutUint32(k.Digest[:], uint32(uint64(i)<<32/uint64(n)))
+	}
+	return k
+}
+
+func (d *Denylist) loadPart(ctx context.Context, into *bulk, i, n int, meter *meter) error {
+	now, leeway := d.now(), time.Duration(d.leeway.Load())
+	end := border(i+1, n)
+	count := 0
+	err := d.store.Scan(ctx, border(i, n), func(r Record) error {
+		if i+1 < n && r.Key.Compare(end) >= 0 {
+			return errLoaded
+		}
+		if r.live(now, leeway) {
+			into.add(&r.Key, r.Expires)
+		}
+		if count++; count%meterEvery == 0 {
+			meter.count(i, &r.Key)
 		}
 		return nil
 	})
+	if errors.Is(err, errLoaded) {
+		return nil
+	}
+	return err
 }

@@ -54,6 +54,8 @@ type caddy struct {
 	names *strings.Replacer
 	logs  *logs
 	ended chan struct{}
+	// wrapper is a command that is to run the next process.
+	wrapper []string
 }
 
 // logs is everything that a process prints.
@@ -135,6 +137,11 @@ func (c *caddy) launch(caddyfile string) {
 func (c *caddy) tryLaunch(caddyfile string) error {
 	c.t.Helper()
 	c.cmd = c.command("run", "--config", c.config(caddyfile), "--adapter", "caddyfile")
+	if len(c.wrapper) > 0 {
+		wrapped := exec.Command(c.wrapper[0], append(c.wrapper[1:], c.cmd.Args...)...)
+		wrapped.Dir, wrapped.Env = c.cmd.Dir, c.cmd.Env
+		c.cmd = wrapped
+	}
 	c.cmd.Stdout, c.cmd.Stderr = c.logs, c.logs
 	if err := c.cmd.Start(); err != nil {
 		return err

@@ -22,14 +22,30 @@ var (
 	ErrUnreadable = errors.New("the body could not be read")
 )
 
-// Read returns the body of a request of at most limit bytes.
+// Read returns the body of a request of at most limit bytes. After an error the
+// connection serves no further request: what is left of the body is in its way.
 func Read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(Timeout))
+	b, err := read(r, limit)
+	if err != nil {
+		// Without this the server would wait for the rest before it answers. The
+		// deadline stays, as it reads on for a moment after that.
+		if r.ProtoMajor < 2 {
+			w.Header().Set("Connection", "close")
+		}
+		return nil, err
+	}
+	_ = control.SetReadDeadline(time.Time{})
+	return b, nil
+}
+
+func read(r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, ErrTooLarge
 	}
-	control := http.NewResponseController(w)
-	if control.SetReadDeadline(time.Now().Add(Timeout)) == nil {
-		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	if r.Body == nil { // of a request that a handler made up
+		return nil, nil
 	}
 	b, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	var tooLarge *http.MaxBytesError // by whoever limited the body before

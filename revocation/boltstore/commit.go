@@ -3,7 +3,6 @@ package boltstore
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -132,12 +131,9 @@ func apply(tx *bbolt.Tx, batch revocation.Batch) (changed bool, err error) {
 	return changed, err
 }
 
-// errUnchanged ends a transaction in which there is nothing to write: a token
-// that is revoked again costs no commit.
-var errUnchanged = errors.New("nothing changed")
-
-// write runs f in a transaction and commits what it changed. Its error wraps
-// ErrNotStored unless the change may have become durable all the same.
+// write runs f in a transaction and commits what it changed; a token that is
+// revoked again costs no commit. Its error wraps ErrNotStored unless the change
+// may have become durable all the same.
 func (s *Store) write(f func(*bbolt.Tx) (changed bool, err error)) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -147,30 +143,49 @@ func (s *Store) write(f func(*bbolt.Tx) (changed bool, err error)) error {
 	if err := s.sameFile(); err != nil {
 		return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
 	}
-	tried := 0
+	tried, panicked := 0, true
 	err := guard(func() error {
-		return s.db.Update(func(tx *bbolt.Tx) error {
+		err := s.update(func(tx *bbolt.Tx) (bool, error) {
 			tried = tx.ID()
-			changed, err := f(tx)
-			if err == nil && !changed {
-				return errUnchanged
-			}
-			return err
+			return f(tx)
 		})
+		panicked = false
+		return err
 	})
-	if err == nil || errors.Is(err, errUnchanged) {
+	if err == nil {
 		return nil
 	}
 	// What failed before the meta page was written left nothing behind, for
 	// example where the disk is full, and can be tried again. What failed after
 	// that can be seen by readers though it may not be durable, and nobody knows
-	// what the disk will have kept: from then on the file is only read.
-	if seen, viewErr := s.transaction(); viewErr != nil || seen >= tried {
-		broken := fmt.Errorf("a commit failed halfway, so that %s must be reopened before it can be written again: %w", s.path, err)
-		s.broken.Store(&broken)
-		return broken
+	// what the disk will have kept: from then on the file is only read. So it is
+	// after a panic, which can leave bbolt with a wrong list of free pages.
+	seen, viewErr := s.transaction()
+	unknown := tried > 0 && (viewErr != nil || seen >= tried)
+	if unknown || panicked {
+		err = fmt.Errorf("a commit failed halfway, so that %s must be reopened before it can be written again: %w", s.path, err)
+		s.broken.Store(&err)
+	}
+	if unknown {
+		return err
 	}
 	return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
+}
+
+// update is as bbolt's method of that name, except that after a panic it just
+// lets go of the transaction. To count the free pages anew, as bbolt would, is
+// to read what cannot be read, panic again, and keep the lock for ever.
+func (s *Store) update(f func(*bbolt.Tx) (changed bool, err error)) error {
+	tx, err := s.begin(true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after a commit
+	changed, err := f(tx)
+	if err != nil || !changed {
+		return err
+	}
+	return tx.Commit()
 }
 
 // transaction is the number of the newest transaction that readers see.
@@ -185,11 +200,15 @@ func (s *Store) transaction() (id int, err error) {
 // sameFile notices that the file was removed or replaced: what is written to
 // the open one would be gone after a restart.
 func (s *Store) sameFile() error {
+	opened, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
 	now, err := os.Stat(s.path)
 	if err != nil {
 		return err
 	}
-	if !os.SameFile(s.file, now) {
+	if !os.SameFile(opened, now) {
 		return fmt.Errorf("%s was replaced while it was in use; restart to use the new file", s.path)
 	}
 	return nil

@@ -33,9 +33,10 @@ var (
 // Store is a [revocation.Store] in one file. It is locked while it is open, so
 // that no second process uses it.
 type Store struct {
-	db   *bbolt.DB
-	path string
-	file os.FileInfo // the file that was opened, to notice when it is replaced
+	db    *bbolt.DB
+	path  string
+	file  *os.File // the one that bbolt opened
+	front int64    // length of the two pages at its front, which say where all else is
 
 	puts    chan *put
 	done    chan struct{} // closed when the committer has ended
@@ -64,8 +65,11 @@ func Open(ctx context.Context, path string, lockTimeout time.Duration) (*Store, 
 	}
 	s := &Store{path: path, puts: make(chan *put, maxWaiting), done: make(chan struct{})}
 	if err := guard(func() (err error) { return s.open(lockTimeout) }); err != nil {
-		if s.db != nil {
+		switch {
+		case s.db != nil:
 			err = errors.Join(err, s.db.Close())
+		case s.file != nil: // bbolt panicked
+			_ = s.file.Close()
 		}
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
@@ -76,10 +80,15 @@ func Open(ctx context.Context, path string, lockTimeout time.Duration) (*Store, 
 func (s *Store) open(lockTimeout time.Duration) (err error) {
 	s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
 		Timeout: lockTimeout,
-		// The list of free pages is not written at each commit but found at
-		// Open, which reads everything anyway.
-		NoFreelistSync: true,
-		FreelistType:   bbolt.FreelistMapType,
+		// The list of free pages stays in the file. Without it, bbolt would look
+		// for them at each Open and after each failed commit: through all pages,
+		// and in a goroutine where a damaged one ends the process. An array, as
+		// the map would be sorted at each commit.
+		FreelistType: bbolt.FreelistArrayType,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			s.file, err = os.OpenFile(name, flag, mode)
+			return s.file, err
+		},
 	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return fmt.Errorf("%w: it stayed locked for %s; stop the other process, or give each its own file", revocation.ErrLocked, lockTimeout)
@@ -87,9 +96,7 @@ func (s *Store) open(lockTimeout time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.file, err = os.Stat(s.path); err != nil {
-		return err
-	}
+	s.front = 2 * int64(s.db.Info().PageSize)
 	if err := s.prepare(); err != nil {
 		return err
 	}
@@ -99,9 +106,12 @@ func (s *Store) open(lockTimeout time.Duration) (err error) {
 // prepare makes the buckets of a new file and refuses a format it does not know.
 func (s *Store) prepare() error {
 	ready := false
-	err := s.db.View(func(tx *bbolt.Tx) error {
+	err := s.view(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket(metaBucket)
 		if meta == nil {
+			if name, _ := tx.Cursor().First(); name != nil {
+				return fmt.Errorf("%w: it is the file of another program", revocation.ErrCorrupt)
+			}
 			return nil
 		}
 		if found := meta.Get(formatKey); string(found) != string(format) || tx.Bucket(recordsBucket) == nil {
@@ -113,15 +123,15 @@ func (s *Store) prepare() error {
 	if err != nil || ready {
 		return err
 	}
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	return s.update(func(tx *bbolt.Tx) (bool, error) {
 		if _, err := tx.CreateBucketIfNotExists(recordsBucket); err != nil {
-			return err
+			return false, err
 		}
 		meta, err := tx.CreateBucketIfNotExists(metaBucket)
 		if err != nil {
-			return err
+			return false, err
 		}
-		return meta.Put(formatKey, format)
+		return true, meta.Put(formatKey, format)
 	})
 }
 
@@ -192,8 +202,28 @@ func (s *Store) Close() error {
 	return s.db.Close()
 }
 
+// begin begins a transaction. It looks at the length of the file first: bbolt
+// reads the front of it under locks that it would keep for ever if that faulted.
+func (s *Store) begin(writable bool) (*bbolt.Tx, error) {
+	info, err := s.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() < s.front {
+		return nil, fmt.Errorf("%w: %s was cut short", revocation.ErrCorrupt, s.path)
+	}
+	return s.db.Begin(writable)
+}
+
 func (s *Store) view(f func(*bbolt.Tx) error) error {
-	return guard(func() error { return s.db.View(f) })
+	return guard(func() error {
+		tx, err := s.begin(false)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }()
+		return f(tx)
+	})
 }
 
 // guard turns a panic into an error. The database is mapped into memory: where
@@ -204,7 +234,7 @@ func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", revocation.ErrCorrupt, r)
+			err = fmt.Errorf("%w: the file is damaged or cut short: %v", revocation.ErrCorrupt, r)
 		}
 	}()
 	return f()

@@ -1,8 +1,14 @@
 package boltstore
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/storetest"
@@ -10,7 +16,97 @@ import (
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Open {
-		path := filepath.Join(t.TempDir(), "denylist.db")
+		path := newPath(t)
 		return func() (revocation.Store, error) { return Open(t.Context(), path, 0) }
 	})
+}
+
+// Scan and Drop go through a file in chunks.
+func TestChunks(t *testing.T) {
+	const n = scanChunk + dropChunk + 2
+	s := open(t, newPath(t))
+	list := records(n)
+	slices.SortFunc(list, func(a, b revocation.Record) int { return a.Key.Compare(b.Key) }) // bbolt likes that
+	for i := range list {
+		if i%2 == 0 {
+			list[i].Expires = t0
+		}
+	}
+	mustPut(t, s, list...)
+	found := 0
+	err := s.Scan(t.Context(), revocation.Key{}, func(revocation.Record) error { found++; return nil })
+	if err != nil || found != n {
+		t.Errorf("Scan found %d of %d: %v", found, n, err)
+	}
+	if dropped, err := s.Drop(t.Context(), t0.Add(time.Second)); err != nil || dropped != n/2 {
+		t.Errorf("Drop = %d, %v; want %d", dropped, err, n/2)
+	}
+	for _, r := range list {
+		if _, err := s.Get(r.Key); errors.Is(err, revocation.ErrNotFound) != r.Expires.Equal(t0) {
+			t.Fatalf("after Drop, Get of a record that ends %s: %v", r.Expires, err)
+		}
+	}
+}
+
+var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "denylist.db") }
+
+func open(t testing.TB, path string) *Store {
+	t.Helper()
+	s, err := Open(context.Background(), path, 0)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func record(i int) revocation.Record {
+	return revocation.Record{
+		Key: revocation.Key{
+			Kind:   revocation.KindToken,
+			Digest: sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i))),
+		},
+		Revoked: t0,
+		Expires: t0.Add(time.Hour),
+		By:      "client",
+	}
+}
+
+func records(n int) []revocation.Record {
+	list := make([]revocation.Record, n)
+	for i := range list {
+		list[i] = record(i)
+	}
+	return list
+}
+
+func tryPut(s *Store, list ...revocation.Record) error {
+	return s.Put(context.Background(), revocation.Batch{Records: list})
+}
+
+func mustPut(t testing.TB, s *Store, list ...revocation.Record) {
+	t.Helper()
+	if err := tryPut(s, list...); err != nil {
+		t.Fatalf("Put: %v", err)
+	}
+}
+
+// wants asserts that each record is stored.
+func wants(t testing.TB, s *Store, list ...revocation.Record) {
+	t.Helper()
+	for _, want := range list {
+		if got, err := s.Get(want.Key); err != nil || got != want {
+			t.Fatalf("Get(%s) = %+v, %v; want %+v", want.Key, got, err, want)
+		}
+	}
+}
+
+// notStored asserts that an error promises that nothing was stored.
+func notStored(t testing.TB, err error) {
+	t.Helper()
+	if !errors.Is(err, revocation.ErrNotStored) {
+		t.Fatalf("Put = %v, want ErrNotStored", err)
+	}
 }

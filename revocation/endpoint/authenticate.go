@@ -75,11 +75,8 @@ func presentBasic(value, formID string) (credentials, *refusal) {
 		c.readings = append(c.readings, plain)
 	}
 	if formID != "" {
-		named := false
-		for _, reading := range c.readings {
-			named = named || reading.id == formID
-		}
-		if !named {
+		c.readings = named(c.readings, formID)
+		if len(c.readings) == 0 {
 			return credentials{}, invalidRequest("client_id is not that of the Authorization header field")
 		}
 	}
@@ -106,13 +103,9 @@ func (c *Clients) authenticate(ctx context.Context, given credentials) (*Client,
 	if secret == nil {
 		return nil, nil
 	}
-	proved := false
-	for _, reading := range readings {
-		right, err := secret.is(ctx, reading.secret)
-		if err != nil {
-			return nil, err
-		}
-		proved = proved || right
+	proved, err := secret.isAny(ctx, readings)
+	if err != nil {
+		return nil, err
 	}
 	if !proved || client == nil || client.Secret == nil || !client.allows(method) {
 		return nil, nil
@@ -121,22 +114,27 @@ func (c *Clients) authenticate(ctx context.Context, given credentials) (*Client,
 }
 
 // pick returns the client that the readings name, and the readings that name
-// it. Where two readings name two clients, the one of the RFC counts.
+// it. Where two readings name two clients, the one of the RFC counts. An unknown
+// client has as many readings as a known one, and so costs as much.
 func (c *Clients) pick(readings []reading) (*Client, []reading) {
-	for _, first := range readings {
-		client := c.byID[first.id]
-		if client == nil {
-			continue
+	id := readings[0].id
+	for _, r := range readings {
+		if c.byID[r.id] != nil {
+			id = r.id
+			break
 		}
-		var same []reading
-		for _, r := range readings {
-			if r.id == first.id && (len(same) == 0 || same[0].secret != r.secret) {
-				same = append(same, r)
-			}
-		}
-		return client, same
 	}
-	return nil, readings[:1]
+	return c.byID[id], named(readings, id)
+}
+
+// named are the readings with an id.
+func named(readings []reading, id string) (list []reading) {
+	for _, r := range readings {
+		if r.id == id {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // basicChallenge is set where a client tried to authenticate with Basic.

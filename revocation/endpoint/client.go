@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"net/url"
+	"regexp"
 	"slices"
+	"strings"
 )
 
 // Method is how a client authenticates, by the name that the IANA registry of
@@ -33,12 +34,13 @@ type Client struct {
 	Origins []string
 }
 
-func (c *Client) validate() error {
+// Validate sets the default and says what is wrong with the rest.
+func (c *Client) Validate() error {
 	if c.ID == "" {
 		return errors.New("a client needs an id")
 	}
 	if len(c.ID) > maxID {
-		return fmt.Errorf("client id of %d bytes: at most %d are possible", len(c.ID), maxID)
+		return fmt.Errorf("an id of %d bytes: at most %d are possible", len(c.ID), maxID)
 	}
 	if len(c.Methods) == 0 {
 		c.Methods = []Method{None}
@@ -50,23 +52,32 @@ func (c *Client) validate() error {
 		switch m {
 		case ClientSecretBasic, ClientSecretPost:
 			if c.Secret == nil {
-				return fmt.Errorf("client %s: auth %s needs a secret", c.ID, m)
+				return fmt.Errorf("auth %s needs a secret", m)
 			}
 		case None:
 			if c.Secret != nil {
-				return fmt.Errorf("client %s: auth none does not go with a secret", c.ID)
+				return fmt.Errorf("auth %s does not go with a secret", m)
 			}
 		default:
-			return fmt.Errorf("client %s: auth %s is not supported", c.ID, m)
+			return fmt.Errorf("auth %q is not supported", m)
 		}
 	}
 	for _, origin := range c.Origins {
-		u, err := url.Parse(origin)
-		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
-			return fmt.Errorf("client %s: %q is not an origin, such as https://app.example.com", c.ID, origin)
+		if !isOrigin(origin) {
+			return fmt.Errorf("%q is not an origin as browsers write it, such as https://app.example.com", origin)
 		}
 	}
 	return nil
+}
+
+var originSyntax = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?$`)
+
+// isOrigin says whether a browser would ever send this as an origin: in small
+// letters, without the port that goes without saying, and with nothing behind.
+func isOrigin(s string) bool {
+	return originSyntax.MatchString(s) &&
+		!(strings.HasPrefix(s, "https://") && strings.HasSuffix(s, ":443")) &&
+		!(strings.HasPrefix(s, "http://") && strings.HasSuffix(s, ":80"))
 }
 
 func (c *Client) allows(m Method) bool { return slices.Contains(c.Methods, m) }
@@ -90,8 +101,8 @@ func NewClients(list []Client) (*Clients, error) {
 		seed:    maphash.MakeSeed(),
 	}
 	for _, client := range list {
-		if err := client.validate(); err != nil {
-			return nil, err
+		if err := client.Validate(); err != nil {
+			return nil, fmt.Errorf("client %q: %w", client.ID, err)
 		}
 		if c.byID[client.ID] != nil {
 			return nil, fmt.Errorf("client %s is there twice", client.ID)

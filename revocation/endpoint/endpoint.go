@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/body"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/token"
 )
 
@@ -79,13 +80,20 @@ func (e *Endpoint) Serve(lists Lists, w http.ResponseWriter, r *http.Request) Ou
 	h.Set("Cache-Control", "no-store")
 	h.Set("Pragma", "no-cache")
 	e.cors(h, r)
+	// Before anything is refused: a server that is to answer waits for what is
+	// left of a body, and a client that is to be asked for it (Expect) for that.
+	b, err := body.Read(w, r, maxBody)
 	if r.Method == http.MethodOptions {
 		h.Set("Allow", allow)
 		w.WriteHeader(http.StatusNoContent)
 		return Outcome{Status: http.StatusNoContent}
 	}
 	var done Outcome
-	if refused := e.revoke(lists, w, r, &done); refused != nil {
+	form, refused := readForm(r, b, err)
+	if refused == nil {
+		refused = e.revoke(lists, h, r, form, &done)
+	}
+	if refused != nil {
 		e.refuse(w, refused)
 		return Outcome{Status: refused.status, Client: done.Client, Error: refused.code, Err: refused.err}
 	}
@@ -94,22 +102,15 @@ func (e *Endpoint) Serve(lists Lists, w http.ResponseWriter, r *http.Request) Ou
 	return done
 }
 
-// revoke does what a request asks for. Everything that can be wrong with the
+// revoke does what a form asks for. Everything that can be wrong with the
 // request is found before anything is done.
-func (e *Endpoint) revoke(lists Lists, w http.ResponseWriter, r *http.Request, done *Outcome) *refusal {
-	if r.Method != http.MethodPost {
-		return &refusal{status: http.StatusMethodNotAllowed, code: "invalid_request", description: "use POST"}
-	}
-	form, refused := readForm(w, r)
-	if refused != nil {
-		return refused
-	}
+func (e *Endpoint) revoke(lists Lists, h http.Header, r *http.Request, form parameters, done *Outcome) *refusal {
 	client, refused := e.authenticate(r, form)
 	if refused != nil {
 		return refused
 	}
 	done.Client = client.ID
-	corsOf(client, w.Header())
+	corsOf(client, h)
 	records, refused := e.records(client, form["token"])
 	if refused != nil {
 		return refused

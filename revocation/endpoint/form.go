@@ -27,12 +27,17 @@ var known = map[string]bool{
 	"client_assertion_type": true,
 }
 
-// readForm reads the parameters from a request's body.
-func readForm(w http.ResponseWriter, r *http.Request) (parameters, *refusal) {
+// readForm reads the parameters from a request's body, which has been read, or
+// has failed to be.
+func readForm(r *http.Request, b []byte, err error) (parameters, *refusal) {
+	if r.Method != http.MethodPost {
+		return nil, &refusal{status: http.StatusMethodNotAllowed, code: "invalid_request", description: "use POST"}
+	}
 	if misplaced(r.URL.RawQuery) {
 		return nil, invalidRequest("a parameter stands in the query instead of the body")
 	}
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+	encoding := strings.Join(r.Header["Content-Encoding"], ",")
+	if encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", description: "Content-Encoding is not supported"}
 	}
 	types := r.Header["Content-Type"]
@@ -43,7 +48,6 @@ func readForm(w http.ResponseWriter, r *http.Request) (parameters, *refusal) {
 	if mediaType != "application/x-www-form-urlencoded" {
 		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", description: "Content-Type must be application/x-www-form-urlencoded"}
 	}
-	b, err := body.Read(w, r, maxBody)
 	switch {
 	case errors.Is(err, body.ErrTooLarge):
 		return nil, &refusal{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: err.Error()}

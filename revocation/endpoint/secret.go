@@ -41,6 +41,7 @@ func PlainSecret(secret string) (*Secret, error) {
 const (
 	maxArgonMemory = 1 << 20 // KiB
 	maxArgonTime   = 64
+	maxBcryptCost  = 20 // about a minute
 	maxBcrypt      = 72 // bytes of a secret; bcrypt ignores the rest
 )
 
@@ -60,8 +61,12 @@ func HashedSecret(hash string) (*Secret, error) {
 			return err == nil && ok
 		}), nil
 	}
-	if _, err := bcrypt.Cost([]byte(hash)); err != nil {
+	cost, err := bcrypt.Cost([]byte(hash))
+	if err != nil {
 		return nil, errors.New("the hash is neither bcrypt nor argon2id")
+	}
+	if cost > maxBcryptCost {
+		return nil, fmt.Errorf("the bcrypt hash has cost %d: at most %d is possible", cost, maxBcryptCost)
 	}
 	return newSecret(func(guess string) bool {
 		err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(guess))
@@ -90,15 +95,35 @@ const hashingWait = 5 * time.Second
 
 var errBusy = errors.New("too many clients are authenticating")
 
-// is says whether a guess is right. The error is errBusy or that of ctx.
-func (s *Secret) is(ctx context.Context, guess string) (bool, error) {
-	digest := s.digest(guess)
-	if right := s.right.Load(); right != nil && hmac.Equal(right[:], digest[:]) {
-		return true, nil
+// isAny says whether the secret of one of the readings is right. The error is
+// errBusy or that of ctx.
+func (s *Secret) isAny(ctx context.Context, readings []reading) (bool, error) {
+	// One that is known to be right spares the others a slow comparison.
+	for _, r := range readings {
+		if s.remembers(r.secret) {
+			return true, nil
+		}
 	}
 	if s.slow == nil {
 		return false, nil
 	}
+	for _, r := range readings {
+		if right, err := s.hashes(ctx, r.secret); right || err != nil {
+			return right, err
+		}
+	}
+	return false, nil
+}
+
+// remembers says whether a guess is known to be right.
+func (s *Secret) remembers(guess string) bool {
+	digest := s.digest(guess)
+	right := s.right.Load()
+	return right != nil && hmac.Equal(right[:], digest[:])
+}
+
+// hashes says whether a guess has the hash, when its turn has come.
+func (s *Secret) hashes(ctx context.Context, guess string) (bool, error) {
 	timeout := time.NewTimer(hashingWait)
 	defer timeout.Stop()
 	select {
@@ -109,9 +134,14 @@ func (s *Secret) is(ctx context.Context, guess string) (bool, error) {
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
+	// While this one waited, another may have found out.
+	if s.remembers(guess) {
+		return true, nil
+	}
 	if !s.slow(guess) {
 		return false, nil
 	}
+	digest := s.digest(guess)
 	s.right.Store(&digest)
 	return true, nil
 }

@@ -16,11 +16,11 @@ func (g *Gate) inCookies(s *search, h http.Header) bool {
 			if !g.cookie(s, part) {
 				return false
 			}
-			// A separator in RFC 2109, and so to a few servers still.
-			if strings.IndexByte(part, ',') < 0 {
+			// Separators in RFC 2109 and in Python's http.cookies.
+			if !strings.ContainsAny(trim(part), ", \t") {
 				continue
 			}
-			for part := range strings.SplitSeq(part, ",") {
+			for part := range strings.FieldsFuncSeq(part, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
 				if !g.cookie(s, part) {
 					return false
 				}
@@ -31,11 +31,11 @@ func (g *Gate) inCookies(s *search, h http.Header) bool {
 }
 
 func (g *Gate) cookie(s *search, part string) bool {
-	name, value, ok := strings.Cut(strings.Trim(part, space), "=")
-	if !ok || !isNamed(strings.TrimRight(name, space), g.cookies) {
+	name, value, ok := strings.Cut(part, "=")
+	if !ok || !isNamed(name, g.cookies) {
 		return true
 	}
-	value = strings.Trim(value, space)
+	value = trim(value)
 	if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
 		value = value[1 : len(value)-1]
 	}
@@ -46,7 +46,7 @@ func (g *Gate) cookie(s *search, part string) bool {
 	if !s.token(value) {
 		return false
 	}
-	if strings.IndexByte(value, '%') < 0 {
+	if !strings.ContainsAny(value, "%+") {
 		return true
 	}
 	return s.guess(unescape(value, '+')) && s.guess(unescape(value, ' '))

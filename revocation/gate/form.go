@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
 	"strings"
 
@@ -70,38 +69,76 @@ func (g *Gate) inForm(s *search, w http.ResponseWriter, r *http.Request) bool {
 }
 
 // kindOf says how servers read a body of the request's type. What they read in
-// an encoding of its own is an error.
+// an encoding of its own, or each in another way, is an error.
 func kindOf(r *http.Request) (kind formKind, boundary string, err error) {
 	contentType := r.Header.Get("Content-Type")
-	end := strings.IndexAny(contentType, ";, \t")
-	if end < 0 {
-		end = len(contentType)
-	}
-	switch strings.ToLower(contentType[:end]) {
-	case "application/x-www-form-urlencoded":
-		kind = urlencoded
-	case "multipart/form-data":
-		kind = multipartForm
-	case "": // a form to Rack
-		if r.Method != http.MethodPost {
-			return noForm, "", nil
+	first := true
+	for item := range strings.SplitSeq(contentType, ",") {
+		switch k := kindOfType(trim(item)); {
+		case first:
+			kind = k
+		case k != noForm: // some take the first of a list, some the last
+			return noForm, "", errors.New("a form with more than one content type is not supported")
 		}
-		kind = urlencoded
-	default:
+		first = false
+	}
+	if contentType == "" && r.Method == http.MethodPost {
+		kind = urlencoded // to Rack
+	}
+	if kind == noForm {
 		return noForm, "", nil
 	}
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return noForm, "", errors.New("a form with a Content-Encoding is not supported")
+	for encoding := range strings.SplitSeq(strings.Join(r.Header["Content-Encoding"], ","), ",") {
+		if encoding = trim(encoding); encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return noForm, "", errors.New("a form with a Content-Encoding is not supported")
+		}
 	}
+	if contentType == "" {
+		return kind, "", nil
+	}
+	parameters, ok := plainCharset(contentType)
+	if !ok {
+		return noForm, "", errors.New("the Content-Type of the form cannot be read or has an unknown charset")
+	}
+	if boundary = parameters["boundary"]; kind == multipartForm && !plainBoundary(contentType, boundary) {
+		return noForm, "", errors.New("the boundary of the multipart form cannot be read")
+	}
+	return kind, boundary, nil
+}
+
+// kindOfType compares the beginning only, as Undertow and Vert.x do. To Rack,
+// any multipart is a form.
+func kindOfType(contentType string) formKind {
+	if _, ok := cutPrefixFold(contentType, "application/x-www-form-urlencoded"); ok {
+		return urlencoded
+	}
+	if _, ok := cutPrefixFold(contentType, "multipart/"); ok {
+		return multipartForm
+	}
+	return noForm
+}
+
+// plainCharset returns the parameters of a content type, if it can be read and
+// names no charset in which a token would look different.
+func plainCharset(contentType string) (parameters map[string]string, ok bool) {
 	_, parameters, err := mime.ParseMediaType(contentType)
-	if err != nil && contentType != "" {
-		return noForm, "", errors.New("the Content-Type of the form cannot be read")
+	if err != nil {
+		return nil, false
 	}
 	switch strings.ToLower(parameters["charset"]) {
 	case "", "utf-8", "us-ascii", "iso-8859-1", "windows-1252":
-		return kind, parameters["boundary"], nil
+		return parameters, true
 	}
-	return noForm, "", errors.New("the charset of the form is not supported")
+	return nil, false
+}
+
+// plainBoundary says whether every parser finds this boundary in a content
+// type: PHP takes what follows the first "boundary", Rack the last.
+func plainBoundary(contentType, boundary string) bool {
+	contentType = strings.ToLower(contentType)
+	return boundary != "" && len(boundary) <= 70 && // RFC 2046 §5.1.1
+		strings.Count(contentType, "boundary") == 1 && strings.Contains(contentType, "boundary=") &&
+		!strings.ContainsAny(boundary, " \"\\;*")
 }
 
 // read takes the whole body, or refuses the request, and puts a copy in its place.
@@ -123,35 +160,4 @@ func (f *formPlace) read(s *search, w http.ResponseWriter, r *http.Request) (for
 type replayed struct {
 	io.Reader
 	io.Closer
-}
-
-func (f *formPlace) multipart(s *search, form []byte, boundary string) bool {
-	const malformed = "the multipart form cannot be read"
-	if boundary == "" {
-		return s.malformed(malformed)
-	}
-	parts := multipart.NewReader(bytes.NewReader(form), boundary)
-	for {
-		part, err := parts.NextRawPart()
-		if err == io.EOF {
-			return true
-		}
-		if err != nil {
-			return s.malformed(malformed)
-		}
-		value, err := io.ReadAll(part)
-		if err != nil {
-			return s.malformed(malformed)
-		}
-		if !isNamed(part.FormName(), f.fields) {
-			continue
-		}
-		if encoding := part.Header.Get("Content-Transfer-Encoding"); encoding != "" &&
-			!strings.EqualFold(encoding, "7bit") && !strings.EqualFold(encoding, "8bit") && !strings.EqualFold(encoding, "binary") {
-			return s.malformed("the token's part of the multipart form is encoded")
-		}
-		if !s.token(string(value)) {
-			return false
-		}
-	}
 }

@@ -125,7 +125,10 @@ type Decision struct {
 
 // Check looks for tokens in a request and checks each against the denylist. If
 // the body is a form that must be looked at, it is read and replaced by a copy.
+// Trailer fields that could carry a token, and an upgrade to another version of
+// HTTP, are taken out of the request.
 func (g *Gate) Check(list *revocation.Denylist, w http.ResponseWriter, r *http.Request) Decision {
+	g.nothingLater(r)
 	s := search{list: list, decision: Decision{Scheme: "Bearer"}}
 	if g.authorization(&s, r.Header) && g.query(&s, r.URL.RawQuery) &&
 		g.inHeaders(&s, r.Header) && g.inCookies(&s, r.Header) && g.inForm(&s, w, r) {
@@ -151,21 +154,34 @@ func (s *search) malformed(what string) bool { return s.refuse(Malformed, fmt.Er
 
 // token checks a credential that stands where a token belongs.
 func (s *search) token(credential string) bool {
-	if strings.Trim(credential, " \t") == "" {
+	if trim(credential) == "" {
 		return true
 	}
 	s.decision.Tokens++
 	return s.guess(credential)
 }
 
-// guess checks what some reader might take for a token.
+// guess checks what some reader might take for a token: as it stands, and
+// without what some drop around it.
 func (s *search) guess(credential string) bool {
+	credential = trim(credential)
 	if credential == "" {
 		return true
 	}
 	id := token.Identify(credential)
+	if !s.identity(&id) {
+		return false
+	}
+	bare := strings.TrimFunc(credential, aroundToken)
+	if len(bare) == len(credential) || bare == "" {
+		return true
+	}
+	id = token.Identify(bare)
 	return s.identity(&id)
 }
+
+// aroundToken is true for quotes, and for space of any kind.
+func aroundToken(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\'' }
 
 func (s *search) identity(id *token.Identity) bool {
 	if s.looked++; s.looked > maxCandidates {

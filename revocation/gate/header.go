@@ -9,7 +9,19 @@ import (
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/token"
 )
 
+// space is what HTTP allows around the parts of a field.
 const space = " \t"
+
+// trim is strings.Trim with space, for texts that mostly have none.
+func trim(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
 
 // authorization looks at the field Authorization. More than one value, or a
 // credential that is not one run of visible characters, is what intermediaries
@@ -22,10 +34,10 @@ func (g *Gate) authorization(s *search, h http.Header) bool {
 	if len(values) > 1 {
 		return s.malformed("the request has more than one Authorization header field")
 	}
-	value := strings.Trim(values[0], space)
-	end := strings.IndexAny(value, space)
-	if end < 0 {
-		end = len(value)
+	value := trim(values[0]) // HTTP/2 leaves it as it came
+	end := 0
+	for end < len(value) && value[end] != ' ' && value[end] != '\t' {
+		end++
 	}
 	scheme := g.scheme(value[:end])
 	if scheme == "" {
@@ -34,12 +46,17 @@ func (g *Gate) authorization(s *search, h http.Header) bool {
 	if scheme == "DPoP" {
 		s.decision.Scheme = scheme
 	}
-	id := token.Identify(value[end:])
+	id := token.Identify(trim(value[end:]))
 	if !id.Visible {
 		return s.malformed("the Authorization header field is not a scheme and one token")
 	}
 	s.decision.Tokens++
-	return s.identity(&id)
+	if !s.identity(&id) {
+		return false
+	}
+	// A JWS whatever stands around it; of anything else a lenient server could
+	// take a part.
+	return id.Form == token.JWS || parameters(s, value[end:]) && g.behind(s, value, len(scheme)+1)
 }
 
 func (g *Gate) scheme(name string) string {
@@ -54,11 +71,33 @@ func (g *Gate) scheme(name string) string {
 // unknownScheme looks for tokens that a lenient server would find all the same:
 // one without a scheme, behind any scheme, or close behind a known one.
 func (g *Gate) unknownScheme(s *search, value string, end int) bool {
-	if !s.guess(value) || !s.guess(strings.Trim(value[end:], space)) {
-		return false
-	}
+	return s.guess(value) && s.guess(value[end:]) && g.behind(s, value, 0) && parameters(s, value)
+}
+
+// behind looks for what stands where a token would if any known scheme were
+// there. Many servers cut off as many characters, and do not look at them.
+func (g *Gate) behind(s *search, value string, from int) bool {
 	for _, scheme := range g.schemes {
-		if rest, ok := cutPrefixFold(value, scheme); ok && !s.guess(strings.TrimLeft(rest, separators)) {
+		n := len(scheme) + 1
+		if n <= from || n > len(value) {
+			continue
+		}
+		if !s.guess(strings.TrimLeft(value[n-1:], separators)) || !s.guess(value[n:]) {
+			return false
+		}
+	}
+	return true
+}
+
+// parameters looks at what may be a list of parameters, as Rails reads what
+// follows any scheme: items between commas and semicolons, with or without a
+// name, quoted or not.
+func parameters(s *search, list string) bool {
+	if !strings.ContainsAny(list, `=;"'`) {
+		return true
+	}
+	for item := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' || r == ';' }) {
+		if _, value, ok := strings.Cut(item, "="); ok && !s.guess(value) || !s.guess(item) {
 			return false
 		}
 	}
@@ -77,56 +116,68 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 // headerPlace is a header field, in all writings that a server could confuse
 // with it.
 type headerPlace struct {
-	names   []string
+	name    string // as foldField has it
 	schemes []string
 }
 
-const maxDashes = 6
-
 func (g *Gate) addHeader(p Place) error {
-	name := http.CanonicalHeaderKey(p.Name)
-	if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) {
+	if strings.ContainsFunc(p.Name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) {
 		return fmt.Errorf("%q is not the name of a header field", p.Name)
 	}
-	if name == "Authorization" {
+	if strings.EqualFold(p.Name, "Authorization") {
 		if len(p.Schemes) == 0 {
 			return fmt.Errorf("token header Authorization is always looked at: name the schemes to add")
 		}
 		g.schemes = append(g.schemes, p.Schemes...)
 		return nil
 	}
-	if strings.Count(name, "-") > maxDashes {
-		return fmt.Errorf("token header %s: the name has more than %d dashes", p.Name, maxDashes)
-	}
-	g.headers = append(g.headers, headerPlace{names: spellings(name), schemes: p.Schemes})
+	g.headers = append(g.headers, headerPlace{name: foldField(p.Name), schemes: p.Schemes})
 	return nil
 }
 
-// spellings lists a name with each of its dashes as dash or underscore: CGI and
-// what descends from it (WSGI, PHP) does not tell them apart.
-func spellings(name string) []string {
-	all := []string{""}
-	for i, part := range strings.Split(name, "-") {
-		longer := make([]string, 0, 2*len(all))
-		for _, head := range all {
-			if i == 0 {
-				longer = append(longer, part)
-				continue
-			}
-			longer = append(longer, head+"-"+part, head+"_"+part)
+// foldField gives a field's name the form that isField compares with: CGI, and
+// what descends from it (WSGI, Rack, PHP), makes an underscore of a dash, and of
+// anything else that is neither letter nor digit.
+func foldField(name string) string {
+	b := []byte(name)
+	for i := range b {
+		b[i] = foldFieldByte(b[i])
+	}
+	return string(b)
+}
+
+func foldFieldByte(c byte) byte {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		return c
+	}
+	return '_'
+}
+
+func isField(name, folded string) bool {
+	if len(name) != len(folded) {
+		return false
+	}
+	for i := range len(name) {
+		if foldFieldByte(name[i]) != folded[i] {
+			return false
 		}
-		all = longer
 	}
-	for i := range all {
-		all[i] = http.CanonicalHeaderKey(all[i])
-	}
-	return all
+	return true
 }
 
 func (g *Gate) inHeaders(s *search, h http.Header) bool {
-	for i := range g.headers {
-		for _, name := range g.headers[i].names {
-			for _, value := range h[name] {
+	if len(g.headers) == 0 {
+		return true
+	}
+	for name, values := range h {
+		for i := range g.headers {
+			if !isField(name, g.headers[i].name) {
+				continue
+			}
+			for _, value := range values {
 				if !g.headers[i].value(s, value) {
 					return false
 				}
@@ -158,8 +209,11 @@ func (p *headerPlace) value(s *search, value string) bool {
 const webSocketBearer = "base64url.bearer.authorization.k8s.io."
 
 func (p *headerPlace) item(s *search, item string) bool {
-	item = strings.Trim(item, space)
+	item = trim(item)
 	if !s.token(item) {
+		return false
+	}
+	if i := strings.LastIndexAny(item, space); i >= 0 && !s.guess(item[i:]) { // behind any scheme
 		return false
 	}
 	for _, scheme := range p.schemes {

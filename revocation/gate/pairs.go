@@ -69,15 +69,23 @@ func foldByte(c byte) byte {
 }
 
 // sameName says whether a server could read a percent-encoded name as the given
-// one: with other letters, with spaces before it, or as an array of that name.
+// one: with other letters, as an array of that name, or with something around it.
 func sameName(raw, folded string) bool {
-	for len(raw) > 0 {
+	for !beginsWithName(raw, folded) {
+		if raw == "" {
+			return false
+		}
 		c, n := unescapeByte(raw)
-		if c != ' ' && c != '+' || len(folded) > 0 && folded[0] == '_' {
-			break
+		if !aroundName(c) {
+			return false
 		}
 		raw = raw[n:]
 	}
+	return true
+}
+
+// beginsWithName says whether behind a name nothing stands that belongs to it.
+func beginsWithName(raw, folded string) bool {
 	for len(folded) > 0 {
 		if raw == "" {
 			return false
@@ -92,7 +100,13 @@ func sameName(raw, folded string) bool {
 		return true
 	}
 	c, _ := unescapeByte(raw)
-	return c == '[' || c == 0 || c == ' ' || c == '+'
+	return aroundName(c)
+}
+
+// aroundName is true for what some server drops around a name: space of any
+// kind, and brackets, in which PHP, Rack and qs have arrays.
+func aroundName(c byte) bool {
+	return c <= ' ' || c > '~' || c == '+' || c == '[' || c == ']' || c == '?'
 }
 
 // unescape decodes percent-encoding, leaves alone what is none, and replaces a
@@ -114,14 +128,21 @@ func unescape(s string, plus byte) string {
 }
 
 // unescapeByte reads the first byte of s, which is not empty, and says how many
-// characters it took.
+// characters it took. "%u0061" is a writing of "a" to ASP and Jetty.
 func unescapeByte(s string) (c byte, n int) {
-	if s[0] == '%' && len(s) >= 3 {
-		if hi, lo := unhex(s[1]), unhex(s[2]); hi < 16 && lo < 16 {
-			return hi<<4 | lo, 3
+	if s[0] != '%' {
+		return s[0], 1
+	}
+	n = 3
+	if len(s) >= 6 && (s[1:4] == "u00" || s[1:4] == "U00") {
+		n = 6
+	}
+	if len(s) >= n {
+		if hi, lo := unhex(s[n-2]), unhex(s[n-1]); hi < 16 && lo < 16 {
+			return hi<<4 | lo, n
 		}
 	}
-	return s[0], 1
+	return '%', 1
 }
 
 func unhex(c byte) byte {

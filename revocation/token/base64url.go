@@ -8,80 +8,72 @@ import (
 
 const asciiSpace = " \t\n\v\f\r"
 
+// trim is strings.Trim with asciiSpace, for texts that mostly have none.
+func trim(s string) string {
+	if s == "" || s[0] > ' ' && s[len(s)-1] > ' ' {
+		return s
+	}
+	return strings.Trim(s, asciiSpace)
+}
+
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// What a character is not. Zero for a character of base64url.
-const (
-	notBase64URL = 1 << iota
-	notVisible   // or a comma, which header fields use to separate values
-)
+// sixes is the six bits of a character of the alphabet, and notBase64URL of any
+// other.
+var sixes [256]byte
 
-var (
-	class [256]byte
-	sixes [256]byte // a character's six bits, where it has any
-)
+const notBase64URL = 0xff
 
 func init() {
-	for c := range class {
-		class[c] = notBase64URL
-		if c <= ' ' || c >= 0x7f || c == ',' {
-			class[c] |= notVisible
-		}
+	for c := range sixes {
+		sixes[c] = notBase64URL
 	}
 	for i := range alphabet {
-		class[alphabet[i]] = 0
 		sixes[alphabet[i]] = byte(i)
 	}
 }
 
-// classes is the union of the classes of all characters: one pass, no branches,
-// four independent chains.
-func classes(s string) byte {
-	var a, b, c, d byte
-	for len(s) >= 8 {
-		a |= class[s[0]] | class[s[4]]
-		b |= class[s[1]] | class[s[5]]
-		c |= class[s[2]] | class[s[6]]
-		d |= class[s[3]] | class[s[7]]
-		s = s[8:]
-	}
-	for i := range len(s) {
-		a |= class[s[i]]
-	}
-	return a | b | c | d
-}
+const ones = 0x0101010101010101 // as a factor: a byte, eight times
 
-// visible says whether s has only visible ASCII characters and no comma: eight
-// at a time, twice as fast as classes, for the signature, where no more matters.
-func visible(s string) bool {
-	const (
-		ones = 0x0101010101010101
-		high = 0x80 * ones
-	)
-	if strings.IndexByte(s, ',') >= 0 {
-		return false
-	}
+// within says whether all characters of s, which are ASCII if so, lie between
+// two others. It looks at many at a time, and branches once.
+func within(s string, first, last byte) bool {
+	var bad uint64 // a high bit in the place of a character that is outside
+	below, above := uint64(first)*ones, uint64(0x7f-last)*ones
 	b := bytesOf(s)
-	var bad uint64
-	for ; len(b) >= 8; b = b[8:] {
-		// A high bit comes up where a byte is above 0x7e (w, w+1) or below 0x21
-		// (w-0x21). A borrow or carry between bytes needs such a byte too.
-		w := binary.LittleEndian.Uint64(b)
-		bad |= w | (w + ones) | (w - 0x21*ones)
+	for ; len(b) >= 32; b = b[32:] {
+		// A borrow or carry into another byte comes from one that is outside.
+		w0, w1 := binary.LittleEndian.Uint64(b[0:8]), binary.LittleEndian.Uint64(b[8:16])
+		w2, w3 := binary.LittleEndian.Uint64(b[16:24]), binary.LittleEndian.Uint64(b[24:32])
+		bad |= w0 | (w0 - below) | (w0 + above) | w1 | (w1 - below) | (w1 + above) |
+			w2 | (w2 - below) | (w2 + above) | w3 | (w3 - below) | (w3 + above)
 	}
-	if bad&high != 0 {
-		return false
+	for ; len(b) >= 8; b = b[8:] {
+		w := binary.LittleEndian.Uint64(b)
+		bad |= w | (w - below) | (w + above)
 	}
 	for _, c := range b {
-		if class[c]&notVisible != 0 {
+		if c < first || c > last {
 			return false
 		}
 	}
-	return true
+	return bad&(0x80*ones) == 0
+}
+
+// visible says whether s has only visible ASCII characters, and no comma.
+func visible(s string) bool {
+	return within(s, '-', 'z') || within(s, '!', '~') && strings.IndexByte(s, ',') < 0
+}
+
+// plain says whether s, segments of base64url with dots between them, is written
+// as it should be, as far as any decoder is known to take it otherwise: without
+// white space, padding, or anything of the other alphabet.
+func plain(s string) bool {
+	return within(s, '-', 'z') && strings.IndexByte(s, '=') < 0 && strings.IndexByte(s, '/') < 0
 }
 
 // noSpareBits says whether the last character of s carries no bits beyond the
-// last whole byte. s has only characters of the alphabet.
+// last whole byte.
 func noSpareBits(s string) bool {
 	switch len(s) % 4 {
 	case 0:
@@ -106,7 +98,7 @@ func decode(s string) []byte {
 			clean = append(clean, '-')
 		case c == '/':
 			clean = append(clean, '_')
-		case class[c]&notBase64URL == 0:
+		case sixes[c] != notBase64URL:
 			clean = append(clean, c)
 		}
 	}

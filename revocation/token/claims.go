@@ -29,8 +29,8 @@ type member struct {
 // ReadClaims reads the claims of a JWS. It answers false for any other token,
 // and for one whose payload is not a JSON object.
 func ReadClaims(s string) (Claims, bool) {
-	header, payload, ok := signed(strings.Trim(s, asciiSpace))
-	if !ok || headerForm(header, classes(header)) != JWS {
+	header, payload, ok := signed(trim(s))
+	if !ok || headerForm(header) != JWS {
 		return Claims{}, false
 	}
 	var c Claims
@@ -44,19 +44,23 @@ func ReadClaims(s string) (Claims, bool) {
 // signed returns the encoded header and payload of what may be a JWS, in
 // compact or JSON serialization; of several headers the first.
 func signed(s string) (header, payload string, ok bool) {
-	if !strings.HasPrefix(s, "{") {
+	serialized, ok := jsonText(s)
+	if !ok {
 		parts := strings.SplitN(s, ".", 4)
 		if len(parts) < 3 {
 			return "", "", false
 		}
 		return parts[0], parts[1], true
 	}
-	token, _, ok := object([]byte(s))
+	token, _, ok := object([]byte(serialized))
+	if !ok {
+		return "", "", false
+	}
 	if protected, ok := token["protected"]; ok {
 		return text(protected), text(token["payload"]), true
 	}
 	var signatures []struct{ Protected string }
-	if !ok || json.Unmarshal(token["signatures"], &signatures) != nil || len(signatures) == 0 {
+	if json.Unmarshal(token["signatures"], &signatures) != nil || len(signatures) == 0 {
 		return "", "", false
 	}
 	return signatures[0].Protected, text(token["payload"]), true

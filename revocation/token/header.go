@@ -1,30 +1,46 @@
 package token
 
 import (
-	"encoding/base64"
 	"encoding/json"
+	"hash/maphash"
+	"strings"
+	"sync/atomic"
 )
 
 // headerForm says what the first segment of a token announces: a JOSE header is
 // a JSON object, with "enc" in a JWE and with "alg" in both (RFC 7516 §9).
-func headerForm(segment string, class byte) Form {
-	var buf [512]byte
-	var header []byte
-	if class&notBase64URL == 0 && len(segment) <= len(buf)*4/3 {
-		n, err := base64.RawURLEncoding.Decode(buf[:], bytesOf(segment))
-		if err != nil {
-			return Opaque
-		}
-		header = buf[:n]
-	} else {
-		header = decode(segment)
+func headerForm(segment string) Form {
+	// All tokens that an issuer signs with one key have the same header.
+	seen := &headers[maphash.String(headersSeed, segment)%uint64(len(headers))]
+	if h := seen.Load(); h != nil && h.segment == segment {
+		return h.form
 	}
-	form, ok := scanHeader(header)
-	if ok {
+	form := readHeader(segment)
+	if form != Opaque && len(segment) <= maxSeenHeader {
+		seen.Store(&seenHeader{strings.Clone(segment), form})
+	}
+	return form
+}
+
+// headers remembers what the last headers of tokens were.
+var (
+	headers     [64]atomic.Pointer[seenHeader]
+	headersSeed = maphash.MakeSeed()
+)
+
+type seenHeader struct {
+	segment string
+	form    Form
+}
+
+const maxSeenHeader = 1024
+
+func readHeader(segment string) Form {
+	header := decode(segment)
+	if form, ok := scanHeader(header); ok {
 		return form
 	}
-	// The copy lets buf stay on the stack.
-	return parseHeader(append([]byte(nil), header...))
+	return parseHeader(header)
 }
 
 // scanHeader reads the common header, an object of plain strings, without

@@ -56,47 +56,40 @@ type Identity struct {
 //
 // It accepts every input and, for a JWS in canonical writing, does not allocate.
 func Identify(s string) Identity {
-	s = strings.Trim(s, asciiSpace)
-	if strings.HasPrefix(s, "{") {
-		if id, ok := identifyJSON(s); ok {
+	s = trim(s)
+	if object, ok := jsonText(s); ok {
+		if id, ok := identifyJSON(object); ok {
 			return id
 		}
 	}
-	header, rest, ok := strings.Cut(s, ".")
-	if !ok {
-		return identifyOpaque(s, classes(s))
-	}
+	header, rest, _ := strings.Cut(s, ".")
 	payload, tail, ok := strings.Cut(rest, ".")
 	if !ok {
-		return identifyOpaque(s, classes(s))
+		return identifyOpaque(s)
 	}
-	classHeader, classPayload := classes(header), classes(payload)
-	form := headerForm(header, classHeader)
-	if form == JWE {
+	switch headerForm(header) {
+	case JWE:
 		if id, ok := identifyCompactJWE(s); ok {
-			id.Visible = (classHeader|classPayload|classes(tail))&notVisible == 0
+			id.Visible = visible(s)
 			return id
 		}
-		form = Opaque
+		fallthrough // a JWS may have any name in its header
+	case JWS:
+		return identifyJWS(s, header, payload, tail)
 	}
-	if form == Opaque {
-		return identifyOpaque(s, classHeader|classPayload|classes(tail))
-	}
-	var digest [sha256.Size]byte
-	if (classHeader|classPayload)&notBase64URL == 0 && noSpareBits(header) && noSpareBits(payload) {
-		digest = sha256.Sum256(bytesOf(s[:len(header)+1+len(payload)]))
-	} else {
-		digest = signingInput(header, payload)
-	}
-	return Identity{
-		Key:     key(digest),
-		Form:    JWS,
-		Visible: (classHeader|classPayload)&notVisible == 0 && visible(tail),
-	}
+	return identifyOpaque(s)
 }
 
-func identifyOpaque(s string, class byte) Identity {
-	return Identity{Key: key(sha256.Sum256(bytesOf(s))), Visible: s != "" && class&notVisible == 0}
+func identifyOpaque(s string) Identity {
+	return Identity{Key: key(sha256.Sum256(bytesOf(s))), Visible: s != "" && visible(s)}
+}
+
+func identifyJWS(s, header, payload, tail string) Identity {
+	input := s[:len(header)+1+len(payload)]
+	if plain(input) && noSpareBits(header) && noSpareBits(payload) {
+		return Identity{Key: key(sha256.Sum256(bytesOf(input))), Form: JWS, Visible: visible(tail)}
+	}
+	return Identity{Key: key(signingInput(header, payload)), Form: JWS, Visible: visible(s)}
 }
 
 func key(digest [sha256.Size]byte) revocation.Key {

@@ -1,27 +1,47 @@
 package token
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // maxSignatures bounds how many signatures of a general JWS are looked at. A
 // token has one; more than a handful is an attempt at something.
 const maxSignatures = 16
 
+// jsonText returns what may be a JSON serialization without any white space.
+// go-jose takes it so: without that of Unicode too, and even within names.
+func jsonText(s string) (string, bool) {
+	if s == "" || s[0] != '{' && s[0] < utf8.RuneSelf {
+		return "", false
+	}
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, s)
+	return s, strings.HasPrefix(s, "{")
+}
+
 // identifyJSON reads a JWS or JWE in JSON (RFC 7515 §7.2, RFC 7516 §7.2),
-// general or flattened. It answers false for what is neither. Names count as
-// they are spelled, as the RFC says; a name that stands twice, of which parsers
-// take one or the other, makes the identity ambiguous.
+// general or flattened. It answers false for what is neither. The identity is
+// ambiguous where parsers disagree: about a name that stands twice, or in
+// another case, and about an object that is both.
 func identifyJSON(s string) (Identity, bool) {
 	token, unique, ok := object([]byte(s))
 	if !ok {
 		return Identity{}, false
 	}
+	value, signed := token["payload"]
 	if ciphertext, ok := token["ciphertext"]; ok {
 		id := identifyJWE(text(token["protected"]), text(token["iv"]), text(ciphertext), text(token["tag"]))
-		id.Ambiguous = !unique
+		id.Ambiguous = !unique || signed
 		return id, true
 	}
-	value, ok := token["payload"]
-	if !ok {
+	if !signed {
 		return Identity{}, false
 	}
 	payload := text(value)
@@ -37,22 +57,39 @@ func identifyJSON(s string) (Identity, bool) {
 	}
 	for _, raw := range signatures {
 		signature, unique, ok := object(raw)
-		if !ok || !unique {
+		header := text(signature["protected"])
+		// jwx up to version 2 takes a header that is not encoded, too.
+		if !ok || !unique || strings.HasPrefix(header, "{") {
 			id.Ambiguous = true
 		}
-		id.Others = append(id.Others, key(signingInput(text(signature["protected"]), payload)))
+		id.Others = append(id.Others, key(signingInput(header, payload)))
 	}
 	return id, true
 }
 
-// object reads a JSON object, and says whether each of its names stands once.
+// object reads a JSON object, and says whether each of its names stands once
+// and, if it is one of those that matter, as it is spelled there: jwx takes them
+// in any case.
 func object(b []byte) (values map[string]json.RawMessage, unique, ok bool) {
 	list, ok := members(b)
 	values = make(map[string]json.RawMessage, len(list))
+	unique = true
 	for _, m := range list {
-		values[m.name] = m.value
+		name := spelling(m.name)
+		_, twice := values[name]
+		unique = unique && !twice && name == m.name
+		values[name] = m.value
 	}
-	return values, len(values) == len(list), ok
+	return values, unique, ok
+}
+
+func spelling(name string) string {
+	for _, known := range [...]string{"payload", "protected", "signatures", "ciphertext", "iv", "tag"} {
+		if strings.EqualFold(name, known) {
+			return known
+		}
+	}
+	return name
 }
 
 func text(value json.RawMessage) string {

@@ -1,0 +1,207 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+func TestCommitIsShared(t *testing.T) {
+	s := open(t, newPath(t))
+	before := transaction(t, s)
+	release := holdBack(t, s)
+	var waiting []*put
+	for i := range 64 {
+		waiting = append(waiting, queue(t.Context(), t, s, record(i+1)))
+	}
+	release()
+	for _, p := range waiting {
+		if err := <-p.result; err != nil {
+			t.Errorf("Put: %v", err)
+		}
+	}
+	if n := transaction(t, s) - before; n != 1 {
+		t.Errorf("65 revocations took %d commits, want 1", n)
+	}
+	wants(t, s, records(65)...)
+}
+
+// In a bubble the clock moves only while somebody waits for it.
+func TestLonePutDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, newPath(t))
+		start := time.Now()
+		mustPut(t, s, record(1))
+		if waited := time.Since(start); waited > 0 {
+			t.Errorf("a lone Put waited %s for company", waited)
+		}
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+}
+
+func TestPutOfTheSameCostsNoCommit(t *testing.T) {
+	s := open(t, newPath(t))
+	mustPut(t, s, records(10)...)
+	before := transaction(t, s)
+	mustPut(t, s, records(10)...)
+	shorter := record(3)
+	shorter.Expires = shorter.Expires.Add(-time.Second)
+	mustPut(t, s, shorter)
+	if n := transaction(t, s) - before; n != 0 {
+		t.Errorf("it took %d commits", n)
+	}
+}
+
+func TestCommitIsBounded(t *testing.T) {
+	s := open(t, newPath(t))
+	before := transaction(t, s)
+	release := holdBack(t, s)
+	const each = maxRecords / 4
+	var waiting []*put
+	for i := range 8 {
+		waiting = append(waiting, queue(t.Context(), t, s, records(each * (i + 1))[each*i:]...))
+	}
+	release()
+	for _, p := range waiting {
+		if err := <-p.result; err != nil {
+			t.Errorf("Put: %v", err)
+		}
+	}
+	if n := transaction(t, s) - before; n != 2 {
+		t.Errorf("twice what fits took %d commits, want 2", n)
+	}
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	s := open(t, newPath(t))
+	release := holdBack(t, s)
+	for range maxWaiting {
+		queue(t.Context(), t, s, record(1))
+	}
+	err := tryPut(s, record(2))
+	notStored(t, err)
+	if !errors.Is(err, revocation.ErrBusy) {
+		t.Errorf("Put = %v, want ErrBusy", err)
+	}
+	release()
+	wantsSoon(t, s, record(1))
+}
+
+func TestPutRunsOutOfTimeWhileItWaits(t *testing.T) {
+	s := open(t, newPath(t))
+	release := holdBack(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	answer := make(chan error)
+	go func() { answer <- s.Put(ctx, revocation.Batch{Records: []revocation.Record{record(1)}}) }()
+	until(func() bool { return len(s.puts) == 1 })
+	cancel()
+	if err := <-answer; !errors.Is(err, context.Canceled) || errors.Is(err, revocation.ErrNotStored) {
+		t.Errorf("Put = %v; want context.Canceled and no promise", err)
+	}
+	release()
+}
+
+// After a commit that may be durable or not, the file is only read.
+func TestCommitWithUnknownOutcome(t *testing.T) {
+	s := open(t, newPath(t))
+	mustPut(t, s, record(1))
+	err := s.write(func(tx *bbolt.Tx) (bool, error) {
+		tx.OnCommit(func() { panic("after the commit") })
+		return apply(tx, revocation.Batch{Records: records(3)})
+	})
+	if err == nil || errors.Is(err, revocation.ErrNotStored) {
+		t.Errorf("write = %v; want an error that promises nothing", err)
+	}
+	notStored(t, tryPut(s, record(4)))
+	wants(t, s, records(3)...)
+	if err := s.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// A panic in the middle of a transaction leaves neither a change nor a lock.
+func TestPanicInCommit(t *testing.T) {
+	path := newPath(t)
+	s := open(t, path)
+	mustPut(t, s, record(1))
+	notStored(t, s.write(func(tx *bbolt.Tx) (bool, error) {
+		if _, err := apply(tx, revocation.Batch{Records: records(3)}); err != nil {
+			t.Error(err)
+		}
+		panic("in the middle")
+	}))
+	notStored(t, tryPut(s, record(2)))
+	wants(t, s, record(1))
+	if err := s.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	s = open(t, path)
+	if _, err := s.Get(record(2).Key); !errors.Is(err, revocation.ErrNotFound) {
+		t.Errorf("Get = %v, want ErrNotFound", err)
+	}
+	mustPut(t, s, record(2))
+}
+
+// holdBack has the committer wait with record 0 in its hands, so that what is
+// queued now waits with it until the release.
+func holdBack(t *testing.T, s *Store) (release func()) {
+	held := heldContext{Context: context.Background(), reached: make(chan struct{}), release: make(chan struct{})}
+	first := queue(held, t, s, record(0))
+	<-held.reached
+	return func() {
+		close(held.release)
+		if err := <-first.result; err != nil {
+			t.Errorf("Put: %v", err)
+		}
+	}
+}
+
+// heldContext holds up whoever asks whether it has ended.
+type heldContext struct {
+	context.Context
+	reached, release chan struct{}
+}
+
+func (c heldContext) Err() error {
+	close(c.reached)
+	<-c.release
+	return nil
+}
+
+func queue(ctx context.Context, t *testing.T, s *Store, list ...revocation.Record) *put {
+	t.Helper()
+	p := &put{batch: revocation.Batch{Records: list}, ctx: ctx, result: make(chan error, 1)}
+	if err := s.queue(p); err != nil {
+		t.Fatalf("queue: %v", err)
+	}
+	return p
+}
+
+func until(condition func() bool) {
+	for !condition() {
+		runtime.Gosched()
+	}
+}
+
+func wantsSoon(t *testing.T, s *Store, r revocation.Record) {
+	until(func() bool { _, err := s.Get(r.Key); return err == nil })
+	wants(t, s, r)
+}
+
+func transaction(t *testing.T, s *Store) int {
+	t.Helper()
+	id, err := s.transaction()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}

@@ -1,0 +1,12 @@
+package revocation
+
+// Suspect puts a false positive into the index.
+func (d *Denylist) Suspect(key Key) { d.index.add(&key, MaxExpires) }
+
+// Cached waits until the cache has taken what was put into it, and says whether
+// it holds a record of the key.
+func (d *Denylist) Cached(key Key) bool {
+	d.cache.entries.Wait()
+	_, ok := d.cache.get(&key)
+	return ok
+}

@@ -1,0 +1,271 @@
+package tests
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// wholeCaddyfile has every option of this version.
+const wholeCaddyfile = `
+{
+	admin ADMIN
+	auto_https off
+	token_revocation {
+		store bolt STORE
+		cache 16MiB
+		retain 48h
+		leeway 90s
+		client backend {
+			auth client_secret_basic client_secret_post
+			secret backend-secret
+		}
+		client hashed {
+			secret_hash $2a$04$JKoNCbTenS5oxdgphTXe../NxPGstIva58qg6nJSYBwv1NU8UDGvq
+		}
+		client webapp {
+			auth none
+			origin https://app.example.com http://localhost:3000
+		}
+		client simple
+	}
+}
+http://localhost:PORT {
+	token_revocation {
+		endpoint /token/revocation
+		profile rfc7009
+		revoke token
+		token header X-Api-Token Token
+		token header Authorization Token
+		token query key
+		token cookie session
+		token form access_token 1MiB
+		require_token
+		when_unavailable deny
+		realm api
+	}
+	reverse_proxy UPSTREAM
+}
+`
+
+// admin asks the running Caddy at an admin endpoint.
+func (c *caddy) askAdmin(t *testing.T, path, contentType, body string) answer {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodPost, "http://"+c.admin+path, strings.NewReader(c.names.Replace(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", contentType)
+	return do(t, request)
+}
+
+func errorOf(t *testing.T, a answer) string {
+	t.Helper()
+	var e struct{ Error string }
+	if err := json.Unmarshal([]byte(a.body), &e); err != nil || a.status != http.StatusBadRequest {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	return e.Error
+}
+
+// A running Caddy adapts Caddyfiles and loads JSON: what it takes, what it
+// refuses, and that a refused configuration changes nothing.
+func TestConfiguration(t *testing.T) {
+	up := newUpstream(t)
+	c := start(t, wholeCaddyfile, up)
+	token := newToken()
+	c.revoke(t, token)
+	still := func(t *testing.T) {
+		t.Helper()
+		if a := c.bearer(t, token); a.status != http.StatusUnauthorized {
+			t.Errorf("the revoked token: %d", a.status)
+		}
+		if a := c.bearer(t, newToken()); a.status != http.StatusOK {
+			t.Errorf("another token: %d %s", a.status, a.body)
+		}
+	}
+	t.Run("whole", func(t *testing.T) {
+		a := c.askAdmin(t, "/adapt", "text/caddyfile", wholeCaddyfile)
+		for _, part := range []string{
+			`"token_revocation":{"cache_size":16777216,"clients":[` +
+				`{"auth":["client_secret_basic","client_secret_post"],"id":"backend","secret":"backend-secret"},` +
+				`{"id":"hashed","secret_hash":"$2a$04$JKoNCbTenS5oxdgphTXe../NxPGstIva58qg6nJSYBwv1NU8UDGvq"},` +
+				`{"auth":["none"],"id":"webapp","origins":["https://app.example.com","http://localhost:3000"]},{"id":"simple"}],` +
+				`"leeway":90000000000,"retain":172800000000000,"store":{"backend":"bolt","path":"` + c.names.Replace("STORE") + `"}}`,
+			`{"endpoint":"/token/revocation","handler":"token_revocation","profile":"rfc7009","realm":"api","require_token":true,"revoke":"token",` +
+				`"tokens":[{"in":"header","name":"X-Api-Token","schemes":["Token"]},{"in":"header","name":"Authorization","schemes":["Token"]},` +
+				`{"in":"query","name":"key"},{"in":"cookie","name":"session"},{"in":"form","max_size":1048576,"name":"access_token"}],"when_unavailable":"deny"}`,
+		} {
+			if a.status != http.StatusOK || !strings.Contains(sorted(t, a.body), part) {
+				t.Errorf("%d %s\nwithout\n%s", a.status, sorted(t, a.body), part)
+			}
+		}
+	})
+	t.Run("later", func(t *testing.T) {
+		global := func(lines string) string { return "{\n\ttoken_revocation {\n" + lines + "\n\t}\n}\n" }
+		directive := func(lines string) string { return ":1 {\n\ttoken_revocation {\n" + lines + "\n\t}\n}\n" }
+		client := func(lines string) string { return global("client a {\n" + lines + "\n}") }
+		for word, caddyfile := range map[string]string{
+			"cluster":                     global("cluster nats nats://a { # HERE\n credentials x\n }"),
+			"max_staleness":               global("max_staleness 30s # HERE"),
+			"when_unavailable":            global("when_unavailable allow # HERE"),
+			"when_unavailable allow":      directive("when_unavailable allow # HERE"),
+			"issuer":                      global("issuer https://a { # HERE\n jwks x\n }"),
+			"introspection":               global("introspection https://a { # HERE\n timeout 5s\n }"),
+			"store memory":                global("store memory # HERE"),
+			"jwks":                        client("jwks https://a # HERE"),
+			"tls_subject_dn":              client("tls_subject_dn CN=a # HERE"),
+			"tls_san_dns":                 client("tls_san_dns a # HERE"),
+			"tls_san_uri":                 client("tls_san_uri a # HERE"),
+			"tls_san_ip":                  client("tls_san_ip ::1 # HERE"),
+			"tls_san_email":               client("tls_san_email a@b # HERE"),
+			"client_secret_jwt":           client("auth client_secret_jwt # HERE"),
+			"private_key_jwt":             client("auth private_key_jwt # HERE"),
+			"tls_client_auth":             client("auth tls_client_auth # HERE"),
+			"self_signed_tls_client_auth": client("auth self_signed_tls_client_auth # HERE"),
+			"profile session":             directive("profile session # HERE"),
+			"profile json":                directive("profile json # HERE"),
+			"profile fapi":                directive("profile fapi # HERE"),
+			"revoke session":              directive("revoke session # HERE"),
+			"relay":                       directive("relay https://a { # HERE\n timeout 5s\n }"),
+			"rate_limit":                  directive("rate_limit 100 1s # HERE"),
+		} {
+			line := 1 + strings.Count(caddyfile[:strings.Index(caddyfile, "# HERE")], "\n")
+			why := errorOf(t, c.askAdmin(t, "/adapt", "text/caddyfile", caddyfile))
+			if !strings.Contains(why, word+" is not supported") || !strings.HasSuffix(why, fmt.Sprintf("Caddyfile:%d", line)) {
+				t.Errorf("%s in line %d: %s", word, line, why)
+			}
+		}
+	})
+	// Clients and realm of the whole configuration work as they stand there.
+	t.Run("works", func(t *testing.T) {
+		c.try(t, up, revocationRequest{header: fields("Authorization", basic("hashed", strings.Repeat("0123456789ab", 6))), want: success})
+		c.try(t, up, revocationRequest{header: without("Authorization"), body: "token=TOKEN&client_id=simple", want: success})
+		a := c.send(t, up, revocationRequest{header: fields("Authorization", basic("simple", "x")), token: newToken()})
+		if a.header.Get("WWW-Authenticate") != `Basic realm="api", charset="UTF-8"` {
+			t.Errorf("%v", a.header)
+		}
+	})
+	t.Run("JSON", func(t *testing.T) {
+		whole := c.askAdmin(t, "/adapt", "text/caddyfile", wholeCaddyfile)
+		var adapted struct{ Result json.RawMessage }
+		if err := json.Unmarshal([]byte(whole.body), &adapted); err != nil {
+			t.Fatal(err)
+		}
+		config := sorted(t, string(adapted.Result))
+		for _, mistake := range []struct{ old, new, names string }{
+			{`"retain":`, `"retain":-`, "retain: -48h0m0s"},
+			{`"leeway":`, `"leeway":-`, "leeway: -1m30s"},
+			{`"leeway":`, `"unknown":1,"leeway":`, `"unknown"`},
+			{`"cache_size":`, `"cache_size":-`, "cache_size: -16777216"},
+			{`"backend":"bolt"`, `"backend":"paper"`, "paper"},
+			{`"backend":"bolt"`, `"backend":"bolt","sync":false`, `"sync"`},
+			{`"id":"backend",`, ``, "clients[0]"},
+			{`"id":"simple"`, `"id":"simple","auth":["client_secret_post"]`, "clients[3] (simple): auth client_secret_post needs a secret"},
+			{`"id":"simple"`, `"id":"simple","auth":["private_key_jwt"]`, `clients[3] (simple): auth "private_key_jwt" is not supported`},
+			{`"id":"simple"`, `"id":"webapp"`, "client webapp is there twice"},
+			{`"id":"simple"`, `"id":"simple","secret":"{env.NOT_SET_ANYWHERE}"`, "clients[3] (simple): secret: evaluated placeholder {env.NOT_SET_ANYWHERE} is empty"},
+			{`"http://localhost:3000"`, `"*"`, `clients[2] (webapp): "*"`},
+			{`"secret_hash":"$2a$04`, `"secret_hash":"$2a$99`, "clients[1] (hashed): secret_hash"},
+			{`"in":"cookie"`, `"in":"body"`, "tokens"},
+			{`"in":"cookie"`, `"in":"cookie","max_size":1`, "tokens"},
+			{`"in":"cookie"`, `"in":"cookie","max":1`, `"max"`},
+			{`"revoke":"token"`, `"revoke":"session"`, "revoke"},
+			{`"profile":"rfc7009"`, `"profile":"fapi"`, "profile"},
+			{`"endpoint":"/`, `"endpoint":"`, "endpoint"},
+			{`"realm":"api"`, `"realm":"a\r\nb"`, "realm"},
+			{`"require_token":true`, `"require_token":"yes"`, "require_token"},
+		} {
+			if strings.Count(config, mistake.old) != 1 {
+				t.Fatalf("%s stands %d times in %s", mistake.old, strings.Count(config, mistake.old), config)
+			}
+			why := errorOf(t, c.askAdmin(t, "/load", "application/json", strings.Replace(config, mistake.old, mistake.new, 1)))
+			if !strings.Contains(why, mistake.names) {
+				t.Errorf("%s: %s", mistake.new, why)
+			}
+			still(t)
+		}
+		if a := c.askAdmin(t, "/load", "application/json", config); a.status != http.StatusOK {
+			t.Errorf("without mistakes: %d %s", a.status, a.body)
+		}
+	})
+}
+
+// sorted is a JSON text with the members of its objects in order.
+func sorted(t *testing.T, text string) string {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// The commands that look at a configuration say what is wrong with it, by their
+// exit code too, and leave nothing behind.
+func TestConfigurationCommands(t *testing.T) {
+	c := newCaddy(t, t.TempDir(), nil)
+	run := func(t *testing.T, caddyfile string, args ...string) (out string, ok bool) {
+		t.Helper()
+		cmd := c.command(append(args, "--config", c.config(caddyfile), "--adapter", "caddyfile")...)
+		var stdout, stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		err := cmd.Run()
+		if _, exited := err.(*exec.ExitError); err != nil && !exited {
+			t.Fatal(err)
+		}
+		return stdout.String() + stderr.String(), err == nil
+	}
+	for _, command := range []string{"adapt", "validate"} {
+		t.Run(command, func(t *testing.T) {
+			if out, ok := run(t, wholeCaddyfile, command); !ok {
+				t.Errorf("the whole Caddyfile: %s", out)
+			}
+			for _, mistake := range []struct{ old, new, want string }{
+				{"cache 16MiB", "cash 16MiB", "token_revocation has no option"},
+				{"cache 16MiB", "issuer https://a", "issuer is not supported"},
+				{"leeway 90s", "retain 90s", "retain is there twice"},
+				{"realm api", "realm the api", "realm takes one argument"},
+			} {
+				out, ok := run(t, strings.Replace(wholeCaddyfile, mistake.old, mistake.new, 1), command)
+				line := 1 + strings.Count(wholeCaddyfile[:strings.Index(wholeCaddyfile, mistake.old)], "\n")
+				if ok || !strings.Contains(out, mistake.want) || !strings.Contains(out, fmt.Sprintf("Caddyfile:%d", line)) {
+					t.Errorf("%s in line %d: %v %s", mistake.new, line, ok, out)
+				}
+			}
+		})
+	}
+	t.Run("only validate resolves placeholders", func(t *testing.T) {
+		hidden := strings.Replace(wholeCaddyfile, "secret backend-secret", "secret {env.BACKEND_SECRET}", 1)
+		if out, ok := run(t, hidden, "adapt"); !ok || !strings.Contains(out, "{env.BACKEND_SECRET}") {
+			t.Errorf("adapt: %v %s", ok, out)
+		}
+		if out, ok := run(t, hidden, "validate"); ok || !strings.Contains(out, "clients[0] (backend): secret") {
+			t.Errorf("validate: %v %s", ok, out)
+		}
+		t.Setenv("BACKEND_SECRET", "5ecret")
+		if out, ok := run(t, hidden, "validate"); !ok || strings.Contains(out, "5ecret") {
+			t.Errorf("validate: %v %s", ok, out)
+		}
+	})
+	t.Run("list-modules", func(t *testing.T) {
+		out, err := c.command("list-modules").Output()
+		for _, module := range []string{"token_revocation\n", "http.handlers.token_revocation\n", "token_revocation.stores.bolt\n"} {
+			if err != nil || !strings.Contains(string(out), module) {
+				t.Errorf("without %s: %v", module, err)
+			}
+		}
+	})
+	if made := denylists(t, c.dir); len(made) > 0 {
+		t.Errorf("left behind: %v", made)
+	}
+}

@@ -1,0 +1,91 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// After a hundred reloads, half of them to another store, there are as many
+// goroutines and file handles as before.
+func TestReloadsLeakNothing(t *testing.T) {
+	c := start(t, siteWith(), newUpstream(t))
+	other := strings.Replace(siteWith(), "STORE", "STORE.other", 1)
+	reload := func(config string) {
+		t.Helper()
+		if err := c.reload(config); err != nil {
+			t.Fatal(err)
+		}
+		http.DefaultClient.CloseIdleConnections() // Caddy has closed them as well
+	}
+	ask := func() {
+		t.Helper()
+		c.revoke(t, "some")
+		if a := c.bearer(t, "some"); a.status != http.StatusUnauthorized {
+			t.Fatalf("%d", a.status)
+		}
+	}
+	for range 3 { // until whatever is made once is made
+		reload(other)
+		reload(siteWith())
+		ask()
+	}
+	goroutines, files := c.goroutines(t), c.files(t)
+	for i := range 100 {
+		if i%2 == 0 {
+			reload(other)
+		} else {
+			reload(siteWith())
+		}
+		ask()
+	}
+	eventually(t, func() error {
+		if n := c.goroutines(t); n > goroutines+4 {
+			return fmt.Errorf("%d goroutines, before the reloads %d", n, goroutines)
+		}
+		if n := c.files(t); n > files+4 {
+			return fmt.Errorf("%d open files, before the reloads %d", n, files)
+		}
+		return nil
+	})
+}
+
+func (c *caddy) goroutines(t *testing.T) (n int) {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodGet, "http://"+c.admin+"/debug/pprof/goroutine?debug=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscanf(do(t, request).body, "goroutine profile: total %d", &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (c *caddy) files(t *testing.T) int {
+	t.Helper()
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(files)
+}
+
+// eventually tries until a check succeeds.
+func eventually(t *testing.T, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+}

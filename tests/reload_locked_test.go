@@ -1,0 +1,84 @@
+package tests
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// A configuration whose store is in use by somebody else is not loaded, and
+// while Caddy finds that out the running one goes on as if nothing were.
+func TestReloadToLockedStore(t *testing.T) {
+	var wrong complaints
+	up := newUpstream(t)
+	up.handle = watchful(&wrong)
+	c := start(t, siteWith(), up)
+	locked := filepath.Join(t.TempDir(), "locked.db")
+	file, err := os.OpenFile(locked, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+
+	crowd := newCrowd(t, c, 8)
+	// Each request has a connection of its own, which may go to either configuration.
+	crowd.client.Transport = persistent{&http.Transport{DisableKeepAlives: true}}
+	k := newNumbered("locked", 20)
+	for i := range k.revoked {
+		if status, err := crowd.revoke(k.name(i)); err != nil || status != http.StatusOK {
+			t.Fatalf("%d %v", status, err)
+		}
+		k.revoked[i].Store(true)
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					crowd.traffic(k, 4, 100, &wrong, nil)
+				}
+			}
+		})
+	}
+	// Caddy starts its apps in random order: in every other attempt the new
+	// configuration serves before it fails.
+	for range 2 {
+		err := c.reload(strings.Replace(siteWith(), "STORE", locked, 1))
+		if err == nil || !strings.Contains(err.Error(), locked) || !strings.Contains(err.Error(), "in use by another process") {
+			t.Errorf("reload: %v", err)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	wrong.report(t)
+	refused(t, c, k)
+}
+
+// persistent sends a request again whose connection broke before it was
+// answered: a server that stops leaves those behind that it did not accept.
+type persistent struct{ http.RoundTripper }
+
+func (p persistent) RoundTrip(r *http.Request) (answer *http.Response, err error) {
+	for range 10 {
+		if answer, err = p.RoundTripper.RoundTrip(r); err == nil {
+			return answer, nil
+		}
+		if r.GetBody != nil {
+			if r.Body, err = r.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, err
+}
