@@ -8,7 +8,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/dustin/go-humanize"
 )
 
 func init() {
@@ -43,45 +42,33 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the name of the option
-	if d.NextArg() {
-		return d.Errf("unexpected %q after token_revocation", d.Val())
+	return options(d, "client", a.unmarshalOption)
+}
+
+func (a *App) unmarshalOption(d *caddyfile.Dispenser) (err error) {
+	switch option := d.Val(); option {
+	case "store":
+		return a.unmarshalStore(d)
+	case "cache":
+		a.CacheSize, err = size(d)
+	case "retain":
+		if a.Retain, err = duration(d); err == nil && a.Retain <= 0 {
+			err = d.Errf("retain must be more than 0, not %s", d.Val())
+		}
+	case "leeway":
+		var leeway caddy.Duration
+		if leeway, err = duration(d); err == nil && leeway < 0 {
+			err = d.Errf("leeway must not be negative, as %s is", d.Val())
+		}
+		a.Leeway = &leeway
+	case "client":
+		return a.unmarshalClient(d)
+	case "cluster", "max_staleness", "when_unavailable", "issuer", "introspection":
+		return notSupported(d)
+	default:
+		return d.Errf("token_revocation has no option %q", option)
 	}
-	seen := once{}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		option := d.Val()
-		if option != "client" {
-			if err := seen.check(d); err != nil {
-				return err
-			}
-		}
-		var err error
-		switch option {
-		case "store":
-			err = a.unmarshalStore(d)
-		case "cache":
-			a.CacheSize, err = size(d)
-		case "retain":
-			if a.Retain, err = duration(d); err == nil && a.Retain <= 0 {
-				err = d.Errf("retain must be more than 0, not %s", d.Val())
-			}
-		case "leeway":
-			var leeway caddy.Duration
-			if leeway, err = duration(d); err == nil && leeway < 0 {
-				err = d.Errf("leeway must not be negative, as %s is", d.Val())
-			}
-			a.Leeway = &leeway
-		case "client":
-			err = a.unmarshalClient(d)
-		case "cluster", "max_staleness", "when_unavailable", "issuer", "introspection":
-			err = notSupported(d)
-		default:
-			err = d.Errf("token_revocation has no option %q", option)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 func (a *App) unmarshalStore(d *caddyfile.Dispenser) error {
@@ -113,37 +100,34 @@ func (a *App) unmarshalClient(d *caddyfile.Dispenser) error {
 	if slices.ContainsFunc(a.Clients, func(c Client) bool { return c.ID == id }) {
 		return d.Errf("client %s is there twice", id)
 	}
-	seen := once{}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := seen.check(d); err != nil {
-			return err
-		}
-		var err error
-		switch d.Val() {
-		case "auth":
-			client.Auth, err = methods(d)
-		case "secret":
-			client.Secret, err = one(d)
-		case "secret_hash":
-			client.SecretHash, err = one(d)
-		case "origin":
-			if client.Origins = d.RemainingArgs(); len(client.Origins) == 0 {
-				err = d.ArgErr()
-			}
-		case "jwks", "tls_subject_dn", "tls_san_dns", "tls_san_uri", "tls_san_ip", "tls_san_email":
-			err = notSupported(d)
-		default:
-			err = d.Errf("client has no option %q", d.Val())
-		}
-		if err != nil {
-			return err
-		}
+	if err := options(d, "", client.unmarshalOption); err != nil {
+		return err
 	}
 	if err := client.check(); err != nil {
 		return d.WrapErr(fmt.Errorf("client %s: %w", id, err))
 	}
 	a.Clients = append(a.Clients, client)
 	return nil
+}
+
+func (c *Client) unmarshalOption(d *caddyfile.Dispenser) (err error) {
+	switch option := d.Val(); option {
+	case "auth":
+		c.Auth, err = methods(d)
+	case "secret":
+		c.Secret, err = one(d)
+	case "secret_hash":
+		c.SecretHash, err = one(d)
+	case "origin":
+		if c.Origins = d.RemainingArgs(); len(c.Origins) == 0 {
+			err = d.ArgErr()
+		}
+	case "jwks", "tls_subject_dn", "tls_san_dns", "tls_san_uri", "tls_san_ip", "tls_san_email":
+		return notSupported(d)
+	default:
+		return d.Errf("client has no option %q", option)
+	}
+	return err
 }
 
 func methods(d *caddyfile.Dispenser) (list []string, err error) {
@@ -161,64 +145,6 @@ func methods(d *caddyfile.Dispenser) (list []string, err error) {
 		return nil, d.ArgErr()
 	}
 	return list, nil
-}
-
-// once refuses an option that is there twice: one of them would be ignored.
-type once map[string]bool
-
-func (o once) check(d *caddyfile.Dispenser) error {
-	if o[d.Val()] {
-		return d.Errf("%s is there twice", d.Val())
-	}
-	o[d.Val()] = true
-	return nil
-}
-
-func notSupported(d *caddyfile.Dispenser) error {
-	return d.Errf("%s is not supported by this version", d.Val())
-}
-
-// one is the only argument of an option.
-func one(d *caddyfile.Dispenser) (string, error) {
-	option := d.Val()
-	args := d.RemainingArgs()
-	if len(args) != 1 {
-		return "", d.Errf("%s takes one argument, not %d", option, len(args))
-	}
-	if args[0] == "" {
-		return "", d.Errf("the argument of %s is empty", option)
-	}
-	return args[0], nil
-}
-
-func duration(d *caddyfile.Dispenser) (caddy.Duration, error) {
-	option := d.Val()
-	text, err := one(d)
-	if err != nil {
-		return 0, err
-	}
-	parsed, err := caddy.ParseDuration(text)
-	if err != nil {
-		return 0, d.Errf("%s: %q is not a duration, such as 60s or 720h", option, text)
-	}
-	return caddy.Duration(parsed), nil
-}
-
-func size(d *caddyfile.Dispenser) (int64, error) {
-	option := d.Val()
-	text, err := one(d)
-	if err != nil {
-		return 0, err
-	}
-	return parseSize(d, option, text)
-}
-
-func parseSize(d *caddyfile.Dispenser, what, text string) (int64, error) {
-	n, err := humanize.ParseBytes(text)
-	if err != nil || n == 0 || n > 1<<62 {
-		return 0, d.Errf("%s: %q is not a size, such as 64KiB or 32MiB", what, text)
-	}
-	return int64(n), nil
 }
 
 var _ caddyfile.Unmarshaler = (*App)(nil)

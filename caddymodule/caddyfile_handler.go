@@ -38,77 +38,33 @@ func parseDirective(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the name of the directive
-	if d.NextArg() {
-		return d.Errf("unexpected %q after token_revocation", d.Val())
-	}
-	seen := once{}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		option := d.Val()
-		if option != "token" {
-			if err := seen.check(d); err != nil {
-				return err
-			}
-		}
-		var err error
-		switch option {
-		case "endpoint":
-			h.Endpoint, err = checked(d, checkEndpoint)
-		case "profile":
-			h.Profile, err = choice(d, []string{"rfc7009"}, "session", "json", "fapi")
-		case "revoke":
-			h.Revoke, err = choice(d, []string{"token"}, "session")
-		case "when_unavailable":
-			h.WhenUnavailable, err = choice(d, []string{"deny"}, "allow")
-		case "token":
-			err = h.unmarshalToken(d)
-		case "require_token":
-			if h.RequireToken = true; d.NextArg() {
-				err = d.Errf("unexpected %q after require_token", d.Val())
-			}
-		case "realm":
-			h.Realm, err = checked(d, checkRealm)
-		case "relay", "rate_limit":
-			err = notSupported(d)
-		default:
-			err = d.Errf("token_revocation has no option %q", option)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return options(d, "token", h.unmarshalOption)
 }
 
-// checked is an argument that passes a check.
-func checked(d *caddyfile.Dispenser, check func(string) error) (string, error) {
-	text, err := one(d)
-	if err == nil {
-		if err = check(text); err != nil {
-			err = d.WrapErr(err)
+func (h *Handler) unmarshalOption(d *caddyfile.Dispenser) (err error) {
+	switch option := d.Val(); option {
+	case "endpoint":
+		h.Endpoint, err = checked(d, checkEndpoint)
+	case "profile":
+		h.Profile, err = choice(d, []string{"rfc7009"}, "session", "json", "fapi")
+	case "revoke":
+		h.Revoke, err = choice(d, []string{"token"}, "session")
+	case "when_unavailable":
+		h.WhenUnavailable, err = choice(d, []string{"deny"}, "allow")
+	case "token":
+		return h.unmarshalToken(d)
+	case "require_token":
+		if h.RequireToken = true; d.NextArg() {
+			return d.Errf("unexpected %q after require_token", d.Val())
 		}
+	case "realm":
+		h.Realm, err = checked(d, checkRealm)
+	case "relay", "rate_limit":
+		return notSupported(d)
+	default:
+		return d.Errf("token_revocation has no option %q", option)
 	}
-	return text, err
-}
-
-// choice is an argument that is one of a few words; later are those that a
-// later version will know.
-func choice(d *caddyfile.Dispenser, now []string, later ...string) (string, error) {
-	option := d.Val()
-	word, err := one(d)
-	if err != nil {
-		return "", err
-	}
-	for _, known := range now {
-		if word == known {
-			return word, nil
-		}
-	}
-	for _, known := range later {
-		if word == known {
-			return "", d.Errf("%s %s is not supported by this version", option, word)
-		}
-	}
-	return "", d.Errf("%s has no choice %q", option, word)
+	return err
 }
 
 func (h *Handler) unmarshalToken(d *caddyfile.Dispenser) error {

@@ -3,6 +3,7 @@ package revocation_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -106,11 +107,42 @@ func TestCloseWaitsForASweep(t *testing.T) {
 	})
 }
 
-// slowStore is a store of which a sweep takes until it is told to stop, and
-// then some.
+// Close waits for a revocation that is under way.
+func TestCloseWaitsForARevocation(t *testing.T) {
+	store := &slowStore{listStore: newListStore(1), putting: make(chan struct{})}
+	d, err := revocation.Open(t.Context(), store, revocation.Options{CacheBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := record(1, 0)
+	r.Expires = time.Now().Add(time.Hour)
+	answer := make(chan error)
+	go func() { answer <- d.Revoke(t.Context(), r) }()
+	<-store.putting
+	if err := d.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if err := <-answer; err != nil {
+		t.Errorf("Revoke: %v", err)
+	}
+}
+
+// slowStore is a store in which a Put takes long, and a Drop until it is told
+// to stop, and then some.
 type slowStore struct {
 	*listStore
-	swept bool
+	putting chan struct{}
+	swept   bool
+}
+
+func (s *slowStore) Put(context.Context, revocation.Batch) error {
+	close(s.putting)
+	for range 100_000 {
+		if runtime.Gosched(); s.closed.Load() {
+			return errors.New("closed beneath a Put")
+		}
+	}
+	return nil
 }
 
 func (s *slowStore) Drop(ctx context.Context, _ time.Time) (int, error) {

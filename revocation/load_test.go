@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,7 +87,7 @@ func TestLoadFails(t *testing.T) {
 		if err == nil || test.want != nil && !errors.Is(err, test.want) {
 			t.Errorf("%s: Open = %v, want %v", test.name, err, test.want)
 		}
-		if !store.closed {
+		if !store.closed.Load() {
 			t.Errorf("%s: the store was left open", test.name)
 		}
 		goleak.VerifyNone(t, running)
@@ -109,7 +110,7 @@ type listStore struct {
 	revocation.Store
 	records   []revocation.Record // in the order of their keys
 	scanError error               // at the end of a scan
-	closed    bool
+	closed    atomic.Bool
 }
 
 // newListStore has n records of evenly spread keys, nearly as digests are.
@@ -153,6 +154,6 @@ func (s *listStore) Get(key revocation.Key) (revocation.Record, error) {
 }
 
 func (s *listStore) Close() error {
-	s.closed = true
+	s.closed.Store(true)
 	return nil
 }

@@ -28,7 +28,8 @@ type Store interface {
 	// Scan calls f with every record in the order of their keys, beginning with
 	// the first key that is not below from. It sees every record that is stored
 	// throughout the call, and may or may not see those that come and go
-	// meanwhile. It ends with the first error of f or of ctx and returns it.
+	// meanwhile. It ends with the first error of f or of ctx and returns it. f
+	// must not call the store.
 	Scan(ctx context.Context, from Key, f func(Record) error) error
 
 	// Drop removes the records that expire before the given time, except those

@@ -121,12 +121,21 @@ func TestDisguisedAsJSON(t *testing.T) {
 			}
 		}
 	}
-	for _, presented := range []string{
-		jsonJWS(jwsHeader, jwsPayload, jwsSignature)["flattened"],
-		jsonJWS(jwsHeader, jwsPayload, jwsSignature)["general, the second"],
+}
+
+func TestAmbiguous(t *testing.T) {
+	serialized := jsonJWS(jwsHeader, jwsPayload, jwsSignature)
+	for _, name := range []string{"flattened", "flattened, with more names", "general", "general, the second", "in capitals"} {
+		if id := Identify(serialized[name]); id.Ambiguous {
+			t.Errorf("%s is ambiguous", name)
+		}
+	}
+	for _, name := range []string{
+		"a payload twice", "a payload twice, the other", "a header twice", "a JWE too", "too many signatures",
+		"a signature of another type", "signatures of another type", "a header that is no text",
 	} {
-		if Identify(presented).Ambiguous {
-			t.Errorf("%s is ambiguous", presented)
+		if id := Identify(serialized[name]); !id.Ambiguous || len(id.Others) > maxSignatures {
+			t.Errorf("%s is not ambiguous", name)
 		}
 	}
 }

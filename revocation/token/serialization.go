@@ -28,8 +28,8 @@ func jsonText(s string) (string, bool) {
 
 // identifyJSON reads a JWS or JWE in JSON (RFC 7515 §7.2, RFC 7516 §7.2),
 // general or flattened. It answers false for what is neither. The identity is
-// ambiguous where parsers disagree: about a name that stands twice, or in
-// another case, and about an object that is both.
+// ambiguous where parsers disagree: about a name that stands twice, and about
+// an object that is both.
 func identifyJSON(s string) (Identity, bool) {
 	token, unique, ok := object([]byte(s))
 	if !ok {
@@ -67,20 +67,15 @@ func identifyJSON(s string) (Identity, bool) {
 	return id, true
 }
 
-// object reads a JSON object, and says whether each of its names stands once
-// and, if it is one of those that matter, as it is spelled there: jwx takes them
-// in any case.
+// object reads a JSON object, and says whether each of its names stands once.
+// Those that matter count in any case, as they do to jwx.
 func object(b []byte) (values map[string]json.RawMessage, unique, ok bool) {
 	list, ok := members(b)
 	values = make(map[string]json.RawMessage, len(list))
-	unique = true
 	for _, m := range list {
-		name := spelling(m.name)
-		_, twice := values[name]
-		unique = unique && !twice && name == m.name
-		values[name] = m.value
+		values[spelling(m.name)] = m.value
 	}
-	return values, unique, ok
+	return values, len(values) == len(list), ok
 }
 
 func spelling(name string) string {

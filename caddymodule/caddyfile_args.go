@@ -1,0 +1,108 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/dustin/go-humanize"
+)
+
+// options reads a block: one option after the other, each but the repeatable
+// one at most once, since one of two would be ignored. No argument may stand
+// before the block.
+func options(d *caddyfile.Dispenser, repeatable string, unmarshal func(*caddyfile.Dispenser) error) error {
+	name := d.Val()
+	if d.NextArg() {
+		return d.Errf("unexpected %q after %s", d.Val(), name)
+	}
+	seen := map[string]bool{}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		if seen[option] && option != repeatable {
+			return d.Errf("%s is there twice", option)
+		}
+		seen[option] = true
+		if err := unmarshal(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func notSupported(d *caddyfile.Dispenser) error {
+	return d.Errf("%s is not supported by this version", d.Val())
+}
+
+// one is the only argument of an option.
+func one(d *caddyfile.Dispenser) (string, error) {
+	option := d.Val()
+	args := d.RemainingArgs()
+	if len(args) != 1 {
+		return "", d.Errf("%s takes one argument, not %d", option, len(args))
+	}
+	if args[0] == "" {
+		return "", d.Errf("the argument of %s is empty", option)
+	}
+	return args[0], nil
+}
+
+func duration(d *caddyfile.Dispenser) (caddy.Duration, error) {
+	option := d.Val()
+	text, err := one(d)
+	if err != nil {
+		return 0, err
+	}
+	parsed, err := caddy.ParseDuration(text)
+	if err != nil {
+		return 0, d.Errf("%s: %q is not a duration, such as 60s or 720h", option, text)
+	}
+	return caddy.Duration(parsed), nil
+}
+
+func size(d *caddyfile.Dispenser) (int64, error) {
+	option := d.Val()
+	text, err := one(d)
+	if err != nil {
+		return 0, err
+	}
+	return parseSize(d, option, text)
+}
+
+func parseSize(d *caddyfile.Dispenser, what, text string) (int64, error) {
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n == 0 || n > 1<<62 {
+		return 0, d.Errf("%s: %q is not a size, such as 64KiB or 32MiB", what, text)
+	}
+	return int64(n), nil
+}
+
+// checked is an argument that passes a check.
+func checked(d *caddyfile.Dispenser, check func(string) error) (string, error) {
+	text, err := one(d)
+	if err == nil {
+		if err = check(text); err != nil {
+			err = d.WrapErr(err)
+		}
+	}
+	return text, err
+}
+
+// choice is an argument that is one of a few words; later are those that a
+// later version will know.
+func choice(d *caddyfile.Dispenser, now []string, later ...string) (string, error) {
+	option := d.Val()
+	word, err := one(d)
+	if err != nil {
+		return "", err
+	}
+	for _, known := range now {
+		if word == known {
+			return word, nil
+		}
+	}
+	for _, known := range later {
+		if word == known {
+			return "", d.Errf("%s %s is not supported by this version", option, word)
+		}
+	}
+	return "", d.Errf("%s has no choice %q", option, word)
+}
