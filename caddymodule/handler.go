@@ -192,6 +192,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Err: err})
 	}
 	decision := h.gate.Check(list, w, r)
+	if errors.Is(decision.Err, revocation.ErrClosed) { // a reload came in between
+		if list := running(); list != nil {
+			decision = h.gate.Check(list, w, r)
+		}
+	}
 	if decision.Reason == gate.Passed && (decision.Tokens > 0 || !h.RequireToken) {
 		return next.ServeHTTP(w, r)
 	}

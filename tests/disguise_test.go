@@ -200,13 +200,6 @@ func padded(s string) string {
 	return s + strings.Repeat("=", 4-len(s)%4)
 }
 
-func behindPadding(s string) string {
-	if len(s)%4 == 0 {
-		return ""
-	}
-	return padded(s) + "AAAA"
-}
-
 // serialized writes a compact token in JSON; the verbs take header, payload and
 // signature of a JWS, or the five segments of a JWE.
 func serialized(format string) func(string) string {

@@ -16,6 +16,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	c := start(t, siteWith(), up)
 	const goroutines, reloads, revocations = 8, 30, 300
 	crowd := newCrowd(t, c, 2*goroutines)
+	crowd.persist()
 	k := newNumbered("reload", revocations)
 	variants := []string{
 		strings.Replace(siteWith(), "store bolt STORE", "store bolt STORE\n\t\tcache 1MiB\n\t\tleeway 5m", 1),

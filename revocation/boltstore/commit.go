@@ -173,8 +173,8 @@ func (s *Store) write(f func(*bbolt.Tx) (changed bool, err error)) error {
 }
 
 // update is as bbolt's method of that name, except that after a panic it just
-// lets go of the transaction. To count the free pages anew, as bbolt would, is
-// to read what cannot be read, panic again, and keep the lock for ever.
+// lets go of the transaction. bbolt would read its list of free pages anew, and
+// where that panics too, keep the lock for ever.
 func (s *Store) update(f func(*bbolt.Tx) (changed bool, err error)) error {
 	tx, err := s.begin(true)
 	if err != nil {

@@ -70,17 +70,11 @@ func (g *Gate) inForm(s *search, w http.ResponseWriter, r *http.Request) bool {
 
 // kindOf says how servers read a body of the request's type. What they read in
 // an encoding of its own, or each in another way, is an error.
-func kindOf(r *http.Request) (kind formKind, boundary string, err error) {
+func kindOf(r *http.Request) (_ formKind, boundary string, _ error) {
 	contentType := r.Header.Get("Content-Type")
-	first := true
-	for item := range strings.SplitSeq(contentType, ",") {
-		switch k := kindOfType(trim(item)); {
-		case first:
-			kind = k
-		case k != noForm: // some take the first of a list, some the last
-			return noForm, "", errors.New("a form with more than one content type is not supported")
-		}
-		first = false
+	kind, rest := kindOfType(contentType)
+	if mentionsForm(rest) { // some take the first of a list, some the last, some look anywhere
+		return noForm, "", errors.New("a form with more than one content type is not supported")
 	}
 	if contentType == "" && r.Method == http.MethodPost {
 		kind = urlencoded // to Rack
@@ -106,16 +100,22 @@ func kindOf(r *http.Request) (kind formKind, boundary string, err error) {
 	return kind, boundary, nil
 }
 
-// kindOfType compares the beginning only, as Undertow and Vert.x do. To Rack,
-// any multipart is a form.
-func kindOfType(contentType string) formKind {
-	if _, ok := cutPrefixFold(contentType, "application/x-www-form-urlencoded"); ok {
-		return urlencoded
+// kindOfType compares the beginning only, as Undertow and Vert.x do, and returns
+// what follows it. To Rack, any multipart is a form.
+func kindOfType(contentType string) (kind formKind, rest string) {
+	if rest, ok := cutPrefixFold(contentType, "application/x-www-form-urlencoded"); ok {
+		return urlencoded, rest
 	}
-	if _, ok := cutPrefixFold(contentType, "multipart/"); ok {
-		return multipartForm
+	if rest, ok := cutPrefixFold(contentType, "multipart/"); ok {
+		_, rest, _ = strings.Cut(rest, ";")
+		return multipartForm, rest
 	}
-	return noForm
+	return noForm, contentType
+}
+
+func mentionsForm(contentType string) bool {
+	contentType = strings.ToLower(contentType)
+	return strings.Contains(contentType, "x-www-form-urlencoded") || strings.Contains(contentType, "multipart/form-data")
 }
 
 // plainCharset returns the parameters of a content type, if it can be read and

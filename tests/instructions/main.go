@@ -137,7 +137,7 @@ func send(url string, n int) error {
 		answer, err := http.DefaultClient.Do(request)
 		if err != nil {
 			if time.Since(started) > 2*time.Minute {
-				return fmt.Errorf("Caddy does not answer: %w", err)
+				return fmt.Errorf("no answer from Caddy: %w", err)
 			}
 			time.Sleep(100 * time.Millisecond)
 			continue

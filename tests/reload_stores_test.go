@@ -29,7 +29,8 @@ func TestReloadToLockedStore(t *testing.T) {
 
 	crowd := newCrowd(t, c, 8)
 	// Each request has a connection of its own, which may go to either configuration.
-	crowd.client.Transport = persistent{&http.Transport{DisableKeepAlives: true}}
+	crowd.client.Transport.(*http.Transport).DisableKeepAlives = true
+	crowd.persist()
 	k := newNumbered("locked", 20)
 	for i := range k.revoked {
 		if status, err := crowd.revoke(k.name(i)); err != nil || status != http.StatusOK {
@@ -65,20 +66,48 @@ func TestReloadToLockedStore(t *testing.T) {
 	refused(t, c, k)
 }
 
-// persistent sends a request again whose connection broke before it was
-// answered: a server that stops leaves those behind that it did not accept.
-type persistent struct{ http.RoundTripper }
-
-func (p persistent) RoundTrip(r *http.Request) (answer *http.Response, err error) {
-	for range 10 {
-		if answer, err = p.RoundTripper.RoundTrip(r); err == nil {
-			return answer, nil
-		}
-		if r.GetBody != nil {
-			if r.Body, err = r.GetBody(); err != nil {
-				return nil, err
+// Back and forth between two stores, under load: a token that is revoked in both
+// never passes, and one that is revoked in neither always does.
+func TestReloadBetweenStoresUnderLoad(t *testing.T) {
+	var wrong complaints
+	up := newUpstream(t)
+	up.handle = watchful(&wrong)
+	c := start(t, siteWith(), up)
+	configs := []string{strings.Replace(siteWith(), "STORE", "STORE.other", 1), siteWith()}
+	crowd := newCrowd(t, c, 16)
+	crowd.persist()
+	k := newNumbered("both", 50)
+	for i := range configs {
+		for n := range k.revoked {
+			if status, err := crowd.revoke(k.name(n)); err != nil || status != http.StatusOK {
+				t.Fatalf("%d %v", status, err)
 			}
+			k.revoked[n].Store(i == len(configs)-1)
+		}
+		if err := c.reload(configs[i]); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return nil, err
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					crowd.traffic(k, 4, 200, &wrong, nil)
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		if err := c.reload(configs[i%len(configs)]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	wrong.report(t)
 }
