@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -43,6 +44,22 @@ func run(m *testing.M) int {
 	}
 	return m.Run()
 }
+
+// watchSources looks at every source file, which is how "go test" learns that
+// what it remembers of these tests is of no use once one has changed: it cannot
+// know what the Caddy under test is built from.
+var watchSources = sync.OnceValue(func() error {
+	return filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		switch filepath.Ext(path) {
+		case ".go", ".mod", ".sum":
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+})
 
 // caddy is a Caddy that runs, or ran.
 type caddy struct {
@@ -90,6 +107,9 @@ func start(t *testing.T, caddyfile string, up *upstream) *caddy {
 // processes, one after the other.
 func newCaddy(t *testing.T, dir string, up *upstream) *caddy {
 	t.Helper()
+	if err := watchSources(); err != nil {
+		t.Fatal(err)
+	}
 	port, admin, upstreamAddress := freePort(t), freePort(t), "127.0.0.1:1"
 	if up != nil {
 		upstreamAddress = up.address

@@ -36,15 +36,15 @@ type wanted struct {
 }
 
 var (
-	success        = wanted{status: http.StatusOK}
-	invalidRequest = wanted{status: http.StatusBadRequest, error: "invalid_request"}
-	unsupported    = wanted{status: http.StatusUnsupportedMediaType, error: "invalid_request"}
-	tooLarge       = wanted{status: http.StatusRequestEntityTooLarge, error: "invalid_request"}
-	badMethod      = wanted{status: http.StatusMethodNotAllowed, error: "invalid_request"}
-	invalidClient  = wanted{status: http.StatusUnauthorized, error: "invalid_client"}
-	invalidBasic   = wanted{status: http.StatusUnauthorized, error: "invalid_client", challenge: true}
-	unsupportedTyp = wanted{status: http.StatusBadRequest, error: "unsupported_token_type"}
-	unavailable    = wanted{status: http.StatusServiceUnavailable, error: "temporarily_unavailable"}
+	success          = wanted{status: http.StatusOK}
+	invalidRequest   = wanted{status: http.StatusBadRequest, error: "invalid_request"}
+	unsupported      = wanted{status: http.StatusUnsupportedMediaType, error: "invalid_request"}
+	tooLarge         = wanted{status: http.StatusRequestEntityTooLarge, error: "invalid_request"}
+	badMethod        = wanted{status: http.StatusMethodNotAllowed, error: "invalid_request"}
+	invalidClient    = wanted{status: http.StatusUnauthorized, error: "invalid_client"}
+	invalidBasic     = wanted{status: http.StatusUnauthorized, error: "invalid_client", challenge: true}
+	unsupportedToken = wanted{status: http.StatusBadRequest, error: "unsupported_token_type"}
+	unavailable      = wanted{status: http.StatusServiceUnavailable, error: "temporarily_unavailable"}
 )
 
 // check holds an answer against what is wanted, in every header field that the

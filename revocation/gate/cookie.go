@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -16,19 +17,28 @@ func (g *Gate) inCookies(s *search, h http.Header) bool {
 			if !g.cookie(s, part) {
 				return false
 			}
-			// Separators in RFC 2109 and in Python's http.cookies.
-			if !strings.ContainsAny(trim(part), ", \t") {
+			if part = trim(part); !strings.ContainsAny(part, separatorsInCookies) {
 				continue
 			}
-			for part := range strings.FieldsFuncSeq(part, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
-				if !g.cookie(s, part) {
-					return false
+			for _, list := range [...]string{part, spacedEquals.ReplaceAllString(part, "=")} {
+				for part := range strings.FieldsFuncSeq(list, isSeparatorInCookies) {
+					if !g.cookie(s, part) {
+						return false
+					}
 				}
 			}
 		}
 	}
 	return true
 }
+
+// separatorsInCookies are those of RFC 2109 and of Python's http.cookies, which
+// takes spaces around "=" all the same.
+const separatorsInCookies = ", \t"
+
+func isSeparatorInCookies(r rune) bool { return strings.ContainsRune(separatorsInCookies, r) }
+
+var spacedEquals = regexp.MustCompile(`[ \t]*=[ \t]*`)
 
 func (g *Gate) cookie(s *search, part string) bool {
 	name, value, ok := strings.Cut(part, "=")

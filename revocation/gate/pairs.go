@@ -31,11 +31,20 @@ func pair(s *search, part string, names []string) bool {
 	if !ok || !isNamed(name, names) {
 		return true
 	}
-	// A plus is a space in a form, and a plus to whoever decodes percents only.
 	if !s.token(unescape(value, '+')) {
 		return false
 	}
-	return strings.IndexByte(value, '+') < 0 || s.guess(unescape(value, ' '))
+	// A plus is a space in a form, and a plus to whoever decodes percents only.
+	if strings.IndexByte(value, '+') >= 0 && !s.guess(unescape(value, ' ')) {
+		return false
+	}
+	// To qs, the name goes on until the first "]=" if there is one.
+	for i := range value {
+		if value[i] == '=' && (strings.HasSuffix(value[:i], "]") || strings.HasSuffix(value[:i], "%5D") || strings.HasSuffix(value[:i], "%5d")) {
+			return s.guess(unescape(value[i+1:], '+'))
+		}
+	}
+	return true
 }
 
 func isNamed(raw string, names []string) bool {
@@ -104,9 +113,9 @@ func beginsWithName(raw, folded string) bool {
 }
 
 // aroundName is true for what some server drops around a name: space of any
-// kind, and brackets, in which PHP, Rack and qs have arrays.
+// kind, and brackets and dots, with which PHP, Rack and qs write arrays.
 func aroundName(c byte) bool {
-	return c <= ' ' || c > '~' || c == '+' || c == '[' || c == ']' || c == '?'
+	return c <= ' ' || c > '~' || c == '+' || c == '[' || c == ']' || c == '.' || c == '?'
 }
 
 // unescape decodes percent-encoding, leaves alone what is none, and replaces a
