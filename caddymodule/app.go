@@ -26,6 +26,8 @@ const (
 	defaultCacheSize = 32 << 20
 	defaultRetain    = 30 * 24 * time.Hour
 	defaultLeeway    = time.Minute
+
+	maxCacheSize = 64 << 30
 )
 
 // App keeps the denylist: which tokens were revoked, until when that matters,
@@ -91,7 +93,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	a.store = store.(StoreModule)
+	var ok bool
+	if a.store, ok = store.(StoreModule); !ok {
+		return fmt.Errorf("store: %T is not a store of token_revocation", store)
+	}
 	a.key = a.store.Resource()
 	a.shared = acquire(a.key)
 	return nil
@@ -99,8 +104,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 
 func (a *App) setDefaults() error {
 	switch {
-	case a.CacheSize < 0:
-		return fmt.Errorf("cache_size: %d bytes are not possible", a.CacheSize)
+	case a.CacheSize < 0, a.CacheSize > maxCacheSize:
+		return fmt.Errorf("cache_size: %d bytes are not possible; at most %d are", a.CacheSize, int64(maxCacheSize))
 	case a.CacheSize == 0:
 		a.CacheSize = defaultCacheSize
 	}
@@ -174,8 +179,9 @@ func (a *App) open(ctx context.Context) (*revocation.Denylist, error) {
 	return list, nil
 }
 
-// loadTimeout is how long a request waits for a denylist that is being loaded.
-const loadTimeout = 10 * time.Second
+// loadTimeout is how long a request waits for a denylist that is being loaded;
+// less than a client waits for its revocation.
+const loadTimeout = 8 * time.Second
 
 var errLoading = errors.New("the denylist is still being loaded")
 

@@ -46,14 +46,22 @@ func (b *BoltStore) Provision(caddy.Context) error {
 	if path, err = filepath.Abs(path); err != nil {
 		return fmt.Errorf("path: %w", err)
 	}
-	// Two ways to the same file are the same file, once it exists.
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	} else if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
-		path = filepath.Join(dir, filepath.Base(path))
-	}
-	b.path = path
+	b.path = withoutLinks(path)
 	return nil
+}
+
+// withoutLinks resolves the symbolic links in a path, of which the last parts
+// need not exist yet: two ways to the same file must be the same resource, also
+// before it is there.
+func withoutLinks(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	dir := filepath.Dir(path)
+	if dir == path {
+		return path
+	}
+	return filepath.Join(withoutLinks(dir), filepath.Base(path))
 }
 
 // Resource is the absolute path of the file.

@@ -215,17 +215,18 @@ func (h *Handler) checking(ctx context.Context) (*revocation.Denylist, error) {
 	return h.app.denylist(ctx)
 }
 
-// revoking returns the denylist for a revocation. It waits, so that what is
-// revoked in a configuration that starts is revoked when it has started.
+// revoking returns the denylist for a revocation: that of the configuration that
+// runs. In one that only starts, or has been replaced, a revocation in a denylist
+// of its own would be forgotten, and so is not promised.
 func (h *Handler) revoking(ctx context.Context) (*revocation.Denylist, error) {
-	list, err := h.app.denylist(ctx)
-	if err != nil && ctx.Err() == nil && !errors.Is(err, errLoading) {
-		if list := running(); list != nil {
-			return list, nil
-		}
+	active := running()
+	if active != nil && active != h.app.shared.loaded.Load() {
+		return nil, errReloading
 	}
-	return list, err
+	return h.app.denylist(ctx)
 }
+
+var errReloading = errors.New("another configuration, with another denylist, is running")
 
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	done := h.endpoint.Serve(h.revoking, w, r)

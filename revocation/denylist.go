@@ -63,8 +63,10 @@ type Denylist struct {
 	index  *index
 	cache  *cache
 	now    func() time.Time
-	failed func(error)
-	leeway atomic.Int64 // a time.Duration
+	failed atomic.Pointer[func(error)] // Options.Failed, never nil
+	leeway atomic.Int64                // a time.Duration
+
+	sweeping sync.Mutex // held while the index forgets, or learns what it forgot
 
 	// using is held for reading by whoever uses cache or store, and for writing
 	// by Close: neither may be used once it is closed.
@@ -90,14 +92,11 @@ func open(ctx context.Context, store Store, options Options) (*Denylist, error) 
 	if err := options.validate(); err != nil {
 		return nil, err
 	}
-	d := &Denylist{store: store, now: options.Now, failed: options.Failed, stopped: make(chan struct{})}
+	d := &Denylist{store: store, now: options.Now, stopped: make(chan struct{})}
 	if d.now == nil {
 		d.now = time.Now
 	}
-	if d.failed == nil {
-		d.failed = func(error) {}
-	}
-	d.leeway.Store(int64(options.Leeway))
+	d.apply(options)
 	d.index = newIndex(d.now())
 	if err := d.load(ctx, options.Progress); err != nil {
 		return nil, fmt.Errorf("loading the denylist: %w", err)
@@ -112,7 +111,17 @@ func open(ctx context.Context, store Store, options Options) (*Denylist, error) 
 	return d, nil
 }
 
-// Tune applies new options to the living denylist.
+// apply takes the options that can change.
+func (d *Denylist) apply(options Options) {
+	d.leeway.Store(int64(options.Leeway))
+	if options.Failed == nil {
+		options.Failed = func(error) {}
+	}
+	d.failed.Store(&options.Failed)
+}
+
+// Tune applies new options to the living denylist. With more leeway, what the
+// index has forgotten is live again, and is loaded anew.
 func (d *Denylist) Tune(options Options) error {
 	if err := options.validate(); err != nil {
 		return err
@@ -122,8 +131,17 @@ func (d *Denylist) Tune(options Options) error {
 	if d.closed.Load() {
 		return ErrClosed
 	}
-	d.leeway.Store(int64(options.Leeway))
+	d.sweeping.Lock()
+	defer d.sweeping.Unlock()
+	before := time.Duration(d.leeway.Load())
+	d.apply(options)
 	d.cache.resize(options.CacheBytes)
+	if options.Leeway <= before {
+		return nil
+	}
+	if err := d.load(context.Background(), options.Progress); err != nil {
+		return fmt.Errorf("loading the denylist again: %w", err)
+	}
 	return nil
 }
 
@@ -139,10 +157,14 @@ func (d *Denylist) Check(key *Key) Verdict {
 
 // settle finds out whether what the index suspects is so.
 func (d *Denylist) settle(key Key) Verdict {
+	closed := Verdict{Err: fmt.Errorf("checking %s: %w", key, ErrClosed)}
+	if d.closed.Load() { // and perhaps closing for as long as a disk is stuck
+		return closed
+	}
 	d.using.RLock()
 	defer d.using.RUnlock()
 	if d.closed.Load() {
-		return Verdict{Err: fmt.Errorf("checking %s: %w", key, ErrClosed)}
+		return closed
 	}
 	now, leeway := d.now(), time.Duration(d.leeway.Load())
 	if r, ok := d.cache.get(&key); ok && r.live(now, leeway) {
@@ -197,9 +219,8 @@ func (d *Denylist) Revoke(ctx context.Context, records ...Record) error {
 	if err != nil {
 		return fmt.Errorf("revoking: %w", err)
 	}
-	for i := range live {
-		d.cache.put(&live[i])
-	}
+	// The cache is left to the first check, which finds what the store has made
+	// of all records of the key.
 	return nil
 }
 

@@ -26,6 +26,7 @@ func TestRecordEndsAfterTheLeeway(t *testing.T) {
 func TestStaleCacheEndsNothingEarly(t *testing.T) {
 	f := newFixture(t)
 	f.revoke(record(1, time.Minute))
+	f.wants(revocation.Revoked, key(1))
 	if !f.Cached(key(1)) {
 		t.Fatal("the record is not cached")
 	}
@@ -121,4 +122,17 @@ func TestTune(t *testing.T) {
 			t.Error("Tune took nonsense")
 		}
 	}
+}
+
+// With more leeway, what the index has forgotten meanwhile is live again.
+func TestMoreLeewayBringsBack(t *testing.T) {
+	f := newFixture(t)
+	f.revoke(record(1, time.Minute))
+	f.clock.move(time.Hour)
+	f.SweepIndex()
+	f.wants(revocation.Clear, key(1))
+	if err := f.Tune(revocation.Options{CacheBytes: 1 << 20, Leeway: 2 * time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	f.wants(revocation.Revoked, key(1))
 }

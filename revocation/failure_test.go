@@ -16,6 +16,7 @@ var errDisk = errors.New("the disk has gone")
 func TestStoreCannotRead(t *testing.T) {
 	f := newFixture(t)
 	f.revoke(record(1, time.Hour), record(2, time.Hour))
+	f.wants(revocation.Revoked, key(2))
 	if !f.Cached(key(2)) {
 		t.Fatal("the record is not cached")
 	}

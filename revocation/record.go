@@ -31,19 +31,21 @@ type Record struct {
 }
 
 // Merge returns the record that stands for both of two records of one key: the
-// one that ends later, so that no repeat, reordering or race can end a
-// revocation early. It is commutative, associative and idempotent.
+// first revocation with the later end, so that no repeat, reordering or race can
+// end a revocation early. It is commutative, associative and idempotent.
 func Merge(a, b Record) Record {
-	order := cmp.Or(
-		a.Expires.Compare(b.Expires),
-		b.Revoked.Compare(a.Revoked), // the first revocation is the one to remember
-		strings.Compare(b.By, a.By),
-		strings.Compare(b.Reason, a.Reason),
-	)
-	if order >= 0 {
-		return a
+	merged, other := a, b
+	if cmp.Or(
+		a.Revoked.Compare(b.Revoked),
+		strings.Compare(a.By, b.By),
+		strings.Compare(a.Reason, b.Reason),
+	) > 0 {
+		merged, other = b, a
 	}
-	return b
+	if other.Expires.After(merged.Expires) {
+		merged.Expires = other.Expires
+	}
+	return merged
 }
 
 // normal gives a record the precision and the bounds that its encoding keeps.

@@ -23,7 +23,11 @@ func (d *Denylist) Sweep(ctx context.Context) error {
 
 func (d *Denylist) ended() time.Time { return d.now().Add(-time.Duration(d.leeway.Load())) }
 
-func (d *Denylist) sweepIndex() { d.index.sweep(d.ended()) }
+func (d *Denylist) sweepIndex() {
+	d.sweeping.Lock()
+	defer d.sweeping.Unlock()
+	d.index.sweep(d.ended())
+}
 
 func (d *Denylist) sweepStore(ctx context.Context) error {
 	if _, err := d.store.Drop(ctx, d.ended()); err != nil {
@@ -46,7 +50,7 @@ func (d *Denylist) keepSweeping(ctx context.Context) {
 			d.sweepIndex()
 		case <-store.C:
 			if err := d.sweepStore(ctx); err != nil && ctx.Err() == nil {
-				d.failed(err)
+				(*d.failed.Load())(err)
 			}
 		}
 	}

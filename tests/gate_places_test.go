@@ -271,6 +271,9 @@ func TestGateQuery(t *testing.T) {
 		// What qs, and so Express 4, reads as access_token.
 		{name: "brackets around", one: query("[access_token]=%s")},
 		{name: "brackets around, encoded", one: query("%5Baccess_token%5D=%s")},
+		{name: "equals sign within brackets", one: query("[access_token]x=y]=%s")},
+		{name: "equals sign within encoded brackets", one: query("[access_token]x=y%5D=%s")},
+		{name: "dot before", one: query(".access_token=%s")},
 		// And Rack 2.
 		{name: "bracket before", one: query("]access_token=%s")},
 		{name: "bracket behind", one: query("access_token]=%s")},
@@ -332,6 +335,7 @@ func TestGateCookie(t *testing.T) {
 		{name: "array", one: cookie("session[]=%s")},
 		{name: "comma before", one: cookie("a=b, session=%s")},
 		{name: "space before", one: cookie("a=b session=%s")},
+		{name: "space before, and within", one: cookie("a=b session = %s c=d")},
 		{name: "version 1", one: cookie(`$Version="1"; session="%s"; $Path="/"`)},
 		{name: "NBSP before the name", one: cookie("a=b;\xc2\xa0session=%s")},
 		{name: "NBSP behind the name", one: cookie("session\xa0=%s")},

@@ -31,7 +31,7 @@ func exampleFilter(t *testing.T) string {
 		t.Fatal("Caddyfile.example has no log filter")
 	}
 	more := ""
-	for _, field := range []string{"X-Token", "X-Auth-Token", "Sec-Websocket-Protocol"} {
+	for _, field := range []string{"X-Token", "X-Auth-Token"} {
 		more += "\n\t\t\trequest>headers>" + field + " delete"
 	}
 	// Only with debug: the rewrite handler's own field.

@@ -131,8 +131,8 @@ func apply(tx *bbolt.Tx, batch revocation.Batch) (changed bool, err error) {
 	return changed, err
 }
 
-// write runs f in a transaction and commits what it changed; a token that is
-// revoked again costs no commit. Its error wraps ErrNotStored unless the change
+// write runs f in a transaction and commits what it changed: a record that is
+// stored already costs no commit. Its error wraps ErrNotStored unless the change
 // may have become durable all the same.
 func (s *Store) write(f func(*bbolt.Tx) (changed bool, err error)) error {
 	s.writing.Lock()

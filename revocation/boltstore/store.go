@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -57,7 +59,7 @@ func Open(ctx context.Context, path string, lockTimeout time.Duration) (*Store, 
 	if lockTimeout == 0 {
 		lockTimeout = DefaultLockTimeout
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := makeDirectory(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("making the directory of the denylist: %w", err)
 	}
 	if err := readAhead(ctx, path); err != nil {
@@ -135,8 +137,29 @@ func (s *Store) prepare() error {
 	})
 }
 
-// syncDirectory makes the file's name as durable as what it holds.
+// makeDirectory makes a directory, and those above it, as durable as a file in it.
+func makeDirectory(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	above := filepath.Dir(dir)
+	if above != dir {
+		if err := makeDirectory(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDirectory(above)
+}
+
+// syncDirectory makes the names in a directory as durable as what they stand
+// for. Windows has no way, and no need, to do that.
 func syncDirectory(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

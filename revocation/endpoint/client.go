@@ -118,6 +118,8 @@ func NewClients(list []Client) (*Clients, error) {
 	return c, nil
 }
 
+func (c *Clients) has(id string) bool { return c.byID[id] != nil }
+
 // Len is how many clients there are.
 func (c *Clients) Len() int { return len(c.byID) }
 

@@ -157,7 +157,7 @@ func (e *Endpoint) records(client *Client, presented string) ([]revocation.Recor
 	now := e.now()
 	expires := now.Add(e.retain)
 	if claims, ok := token.ReadClaims(presented); ok {
-		if what := claims.NoAccessToken(); what != "" {
+		if what := claims.NoAccessToken(e.clients.has); what != "" {
 			return nil, &refusal{
 				status: http.StatusBadRequest, code: "unsupported_token_type",
 				description: "this is a " + what + ", which nobody accepts as an access token",

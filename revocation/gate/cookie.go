@@ -2,7 +2,6 @@ package gate
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 )
 
@@ -17,28 +16,30 @@ func (g *Gate) inCookies(s *search, h http.Header) bool {
 			if !g.cookie(s, part) {
 				return false
 			}
-			if part = trim(part); !strings.ContainsAny(part, separatorsInCookies) {
-				continue
-			}
-			for _, list := range [...]string{part, spacedEquals.ReplaceAllString(part, "=")} {
-				for part := range strings.FieldsFuncSeq(list, isSeparatorInCookies) {
-					if !g.cookie(s, part) {
-						return false
-					}
-				}
+			if part = trim(part); strings.ContainsAny(part, separatorsInCookies) && !g.cookieAmong(s, part) {
+				return false
 			}
 		}
 	}
 	return true
 }
 
-// separatorsInCookies are those of RFC 2109 and of Python's http.cookies, which
-// takes spaces around "=" all the same.
+// separatorsInCookies are those of RFC 2109 and of Python's http.cookies.
 const separatorsInCookies = ", \t"
 
-func isSeparatorInCookies(r rune) bool { return strings.ContainsRune(separatorsInCookies, r) }
-
-var spacedEquals = regexp.MustCompile(`[ \t]*=[ \t]*`)
+// cookieAmong looks at cookies between other separators than semicolons, with
+// spaces around "=" or without.
+func (g *Gate) cookieAmong(s *search, part string) bool {
+	words := strings.FieldsFunc(part, func(r rune) bool { return strings.ContainsRune(separatorsInCookies, r) })
+	for i := range words {
+		for n := 1; n <= 3 && i+n <= len(words); n++ {
+			if !g.cookie(s, strings.Join(words[i:i+n], "")) {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 func (g *Gate) cookie(s *search, part string) bool {
 	name, value, ok := strings.Cut(part, "=")
@@ -59,7 +60,7 @@ func (g *Gate) cookie(s *search, part string) bool {
 	if !strings.ContainsAny(value, "%+") {
 		return true
 	}
-	return s.guess(unescape(value, '+')) && s.guess(unescape(value, ' '))
+	return s.reading(unescape(value, '+')) && s.reading(unescape(value, ' '))
 }
 
 // notInCookie is true for what is no cookie-octet (RFC 6265 §4.1.1).

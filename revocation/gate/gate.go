@@ -41,8 +41,12 @@ type Place struct {
 	MaxSize int64
 }
 
-// maxCandidates bounds the work that one request can cause.
-const maxCandidates = 64
+// maxTokens is how many tokens a request may have, and maxCandidates how many
+// readings of what may be one: bounds of the work that it can cause.
+const (
+	maxTokens     = 64
+	maxCandidates = 512
+)
 
 // Gate checks requests. It is safe for concurrent use.
 type Gate struct {
@@ -158,12 +162,24 @@ func (s *search) token(credential string) bool {
 		return true
 	}
 	s.decision.Tokens++
-	return s.guess(credential)
+	return s.reading(credential)
 }
 
-// guess checks what some reader might take for a token: as it stands, and
-// without what some drop around it.
+// minGuess is the length from which an opaque text is guessed to be a token. What
+// is shorter where no token belongs, such as the name of a scheme or an algorithm,
+// is in many requests, and to revoke it must not be a way to refuse them all.
+const minGuess = 20
+
+// guess checks what stands where no token belongs, but some reader might take
+// one from.
 func (s *search) guess(credential string) bool {
+	credential = trim(credential)
+	return len(credential) < minGuess || s.reading(credential)
+}
+
+// reading checks what some reader takes for the token: as it stands, and without
+// what some drop around it.
+func (s *search) reading(credential string) bool {
 	credential = trim(credential)
 	if credential == "" {
 		return true
@@ -184,7 +200,7 @@ func (s *search) guess(credential string) bool {
 func aroundToken(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\'' }
 
 func (s *search) identity(id *token.Identity) bool {
-	if s.looked++; s.looked > maxCandidates {
+	if s.looked++; s.looked > maxCandidates || s.decision.Tokens > maxTokens {
 		return s.malformed("the request has too many tokens")
 	}
 	if id.Ambiguous {

@@ -101,41 +101,41 @@ func reasons(t *testing.T, g *Gate, list *revocation.Denylist, make func(what st
 	}
 }
 
-const dead = "dead-1" // a token that is revoked
+const dead = "dead-0123456789abcdef" // a token that is revoked
 
 func TestAuthorization(t *testing.T) {
 	list, _ := denylist(t, dead)
 	g := gate(t, Place{In: Header, Name: "authorization", Schemes: []string{"Token"}})
 	reasons(t, g, list, func(value string) *http.Request { return request(http.Header{"Authorization": {value}}) }, map[string]Reason{
-		"":                             Passed,
-		"Bearer alive":                 Passed,
-		"Bearer 17|abc":                Passed,
-		"Bearer a.b.c":                 Passed,
-		"Basic YTpi":                   Passed,
-		`Digest username="x", uri="/"`: Passed,
-		"Bearer dead-1":                Revoked,
-		"bEARER\t dead-1 \t":           Revoked,
-		"DPoP dead-1":                  Revoked,
-		"token dead-1":                 Revoked,
-		"Other dead-1":                 Revoked,
-		"dead-1":                       Revoked,
-		"Bearerdead-1":                 Revoked,
-		"Bearer:dead-1":                Revoked,
-		"Bearer: dead-1":               Revoked,
-		"Bearer\xa0dead-1":             Revoked,
-		"XXXXXXXdead-1":                Revoked,
-		"DPoP XXdead-1":                Revoked,
-		`Other token="dead-1", x=y`:    Revoked,
-		`Bearer token="dead-1"`:        Revoked,
-		`Bearer dead-1;x=y`:            Revoked,
-		`Bearer 'dead-1'`:              Revoked,
-		"Bearer":                       Malformed,
-		"Bearer ":                      Malformed,
-		"Bearer dead-1,alive":          Malformed,
-		"Bearer alive dead-1":          Malformed,
-		"Bearer alive\xc2\xa0":         Malformed,
-		"Bearer al\x00ive":             Malformed,
-		"token alive, alive":           Malformed,
+		"":                                         Passed,
+		"Bearer alive":                             Passed,
+		"Bearer 17|abc":                            Passed,
+		"Bearer a.b.c":                             Passed,
+		"Basic YTpi":                               Passed,
+		`Digest username="x", uri="/"`:             Passed,
+		"Bearer dead-0123456789abcdef":             Revoked,
+		"bEARER\t dead-0123456789abcdef \t":        Revoked,
+		"DPoP dead-0123456789abcdef":               Revoked,
+		"token dead-0123456789abcdef":              Revoked,
+		"Other dead-0123456789abcdef":              Revoked,
+		"dead-0123456789abcdef":                    Revoked,
+		"Bearerdead-0123456789abcdef":              Revoked,
+		"Bearer:dead-0123456789abcdef":             Revoked,
+		"Bearer: dead-0123456789abcdef":            Revoked,
+		"Bearer\xa0dead-0123456789abcdef":          Revoked,
+		"XXXXXXXdead-0123456789abcdef":             Revoked,
+		"DPoP XXdead-0123456789abcdef":             Revoked,
+		`Other token="dead-0123456789abcdef", x=y`: Revoked,
+		`Bearer token="dead-0123456789abcdef"`:     Revoked,
+		`Bearer dead-0123456789abcdef;x=y`:         Revoked,
+		`Bearer 'dead-0123456789abcdef'`:           Revoked,
+		"Bearer":                                   Malformed,
+		"Bearer ":                                  Malformed,
+		"Bearer dead-0123456789abcdef,alive":       Malformed,
+		"Bearer alive dead-0123456789abcdef":       Malformed,
+		"Bearer alive\xc2\xa0":                     Malformed,
+		"Bearer al\x00ive":                         Malformed,
+		"token alive, alive":                       Malformed,
 	})
 	d := g.Check(list, nil, request(http.Header{"Authorization": {"Bearer alive", "Bearer alive"}}))
 	if d.Reason != Malformed {
@@ -147,7 +147,7 @@ func TestSchemeOfTheAnswer(t *testing.T) {
 	list, _ := denylist(t, dead)
 	g := gate(t)
 	for value, want := range map[string]string{
-		"Bearer dead-1": "Bearer", "dpop dead-1": "DPoP", "DPoP": "DPoP", "Other dead-1": "Bearer",
+		"Bearer dead-0123456789abcdef": "Bearer", "dpop dead-0123456789abcdef": "DPoP", "DPoP": "DPoP", "Other dead-0123456789abcdef": "Bearer",
 	} {
 		if d := g.Check(list, nil, request(http.Header{"Authorization": {value}})); d.Scheme != want {
 			t.Errorf("%q: %s, want %s", value, d.Scheme, want)
@@ -207,34 +207,34 @@ func TestQuery(t *testing.T) {
 		r.URL.RawQuery = raw
 		return r
 	}, map[string]Reason{
-		"":                              Passed,
-		"access_token=alive":            Passed,
-		"access_token":                  Passed,
-		"access_token=":                 Passed,
-		"token=dead-1":                  Passed,
-		"x=access_token=dead-1":         Passed,
-		"next=/?access_token=dead-1":    Passed,
-		"access_token=dead-1":           Revoked,
-		"key=dead-1":                    Revoked,
-		"access_token=alive&key=dead-1": Revoked,
-		"key=alive;key=dead-1":          Revoked,
-		"&&;a;b&access_token=dead-1;x":  Revoked,
-		"access_token=alive;access_token=dead-1&access_token=alive":    Revoked,
-		"[access_token]x=y]=dead-1":                                    Revoked,
-		"access_token[=%5d=dead-1":                                     Revoked,
-		"access_token=%64ead-1":                                        Revoked,
-		"access_token=%u0064ead-1":                                     Revoked,
-		"access_token=%20dead-1%0a":                                    Revoked,
-		"access_token=%EF%BB%BFdead-1%C2%A0":                           Revoked,
-		"access_token=%22dead-1%22":                                    Revoked,
-		"access_token=a+b":                                             Revoked,
-		"access_token=a%2bb":                                           Revoked,
-		"access_token=c+d":                                             Revoked,
-		"access_token=c%20d":                                           Revoked,
-		strings.Repeat("key=x&", 64):                                   Passed,
-		strings.Repeat("key=x&", 65):                                   Malformed,
-		strings.Repeat("key=&", 1000):                                  Passed,
-		"access_token=" + `{"payload":"","payload":"","signature":""}`: Malformed,
+		"":                                     Passed,
+		"access_token=alive":                   Passed,
+		"access_token":                         Passed,
+		"access_token=":                        Passed,
+		"token=dead-0123456789abcdef":          Passed,
+		"x=access_token=dead-0123456789abcdef": Passed,
+		"next=/?access_token=dead-0123456789abcdef":                                Passed,
+		"access_token=dead-0123456789abcdef":                                       Revoked,
+		"key=dead-0123456789abcdef":                                                Revoked,
+		"access_token=alive&key=dead-0123456789abcdef":                             Revoked,
+		"key=alive;key=dead-0123456789abcdef":                                      Revoked,
+		"&&;a;b&access_token=dead-0123456789abcdef;x":                              Revoked,
+		"access_token=alive;access_token=dead-0123456789abcdef&access_token=alive": Revoked,
+		"[access_token]x=y]=dead-0123456789abcdef":                                 Revoked,
+		"access_token[=%5d=dead-0123456789abcdef":                                  Revoked,
+		"access_token=%64ead-0123456789abcdef":                                     Revoked,
+		"access_token=%u0064ead-0123456789abcdef":                                  Revoked,
+		"access_token=%20dead-0123456789abcdef%0a":                                 Revoked,
+		"access_token=%EF%BB%BFdead-0123456789abcdef%C2%A0":                        Revoked,
+		"access_token=%22dead-0123456789abcdef%22":                                 Revoked,
+		"access_token=a+b":                                                         Revoked,
+		"access_token=a%2bb":                                                       Revoked,
+		"access_token=c+d":                                                         Revoked,
+		"access_token=c%20d":                                                       Revoked,
+		strings.Repeat("key=x&", 64):                                               Passed,
+		strings.Repeat("key=x&", 65):                                               Malformed,
+		strings.Repeat("key=&", 1000):                                              Passed,
+		"access_token=" + `{"payload":"","payload":"","signature":""}`:             Malformed,
 	})
 }
 
@@ -242,34 +242,34 @@ func TestCookie(t *testing.T) {
 	list, _ := denylist(t, dead, "c d")
 	g := gate(t, Place{In: Cookie, Name: "sid"})
 	reasons(t, g, list, func(value string) *http.Request { return request(http.Header{"Cookie": strings.Split(value, "\n")}) }, map[string]Reason{
-		"":                      Passed,
-		"sid=alive":             Passed,
-		"sid":                   Passed,
-		"sid=":                  Passed,
-		`sid=""`:                Passed,
-		"other=dead-1":          Passed,
-		`other="a b\"; x`:       Passed,
-		"sid=dead-1":            Revoked,
-		"a=b;sid=dead-1":        Revoked,
-		"a=b; SID = dead-1 ;c":  Revoked,
-		"a=b\nsid=dead-1":       Revoked,
-		"sid=alive; sid=dead-1": Revoked,
-		`sid="dead-1"`:          Revoked,
-		"s%69d=%64ead-1":        Revoked,
-		"sid=c%20d":             Revoked,
-		"sid=c+d":               Revoked,
-		"a=b,sid=dead-1":        Revoked,
-		"a=b sid=dead-1":        Revoked,
-		"a=b sid = dead-1":      Revoked,
-		"a=b, sid= dead-1 ,c=d": Revoked,
-		"a=b\tsid=dead-1":       Revoked,
-		"\xa0sid=dead-1":        Revoked,
-		"sid[]=dead-1":          Revoked,
-		"sid=alive dead-1":      Malformed,
-		"sid=alive,dead-1":      Malformed,
-		`sid=al\ive`:            Malformed,
-		`sid="alive`:            Malformed,
-		"sid=al\xc3\xa4ve":      Malformed,
+		"":                                     Passed,
+		"sid=alive":                            Passed,
+		"sid":                                  Passed,
+		"sid=":                                 Passed,
+		`sid=""`:                               Passed,
+		"other=dead-0123456789abcdef":          Passed,
+		`other="a b\"; x`:                      Passed,
+		"sid=dead-0123456789abcdef":            Revoked,
+		"a=b;sid=dead-0123456789abcdef":        Revoked,
+		"a=b; SID = dead-0123456789abcdef ;c":  Revoked,
+		"a=b\nsid=dead-0123456789abcdef":       Revoked,
+		"sid=alive; sid=dead-0123456789abcdef": Revoked,
+		`sid="dead-0123456789abcdef"`:          Revoked,
+		"s%69d=%64ead-0123456789abcdef":        Revoked,
+		"sid=c%20d":                            Revoked,
+		"sid=c+d":                              Revoked,
+		"a=b,sid=dead-0123456789abcdef":        Revoked,
+		"a=b sid=dead-0123456789abcdef":        Revoked,
+		"a=b sid = dead-0123456789abcdef":      Revoked,
+		"a=b, sid= dead-0123456789abcdef ,c=d": Revoked,
+		"a=b\tsid=dead-0123456789abcdef":       Revoked,
+		"\xa0sid=dead-0123456789abcdef":        Revoked,
+		"sid[]=dead-0123456789abcdef":          Revoked,
+		"sid=alive dead-0123456789abcdef":      Malformed,
+		"sid=alive,dead-0123456789abcdef":      Malformed,
+		`sid=al\ive`:                           Malformed,
+		`sid="alive`:                           Malformed,
+		"sid=al\xc3\xa4ve":                     Malformed,
 	})
 }
 
@@ -281,25 +281,25 @@ func TestHeader(t *testing.T) {
 		name, value, _ := strings.Cut(value, ": ")
 		return request(http.Header{http.CanonicalHeaderKey(name): {value}})
 	}, map[string]Reason{
-		"X-Api-Token: ":                                     Passed,
-		"X-Api-Token: alive":                                Passed,
-		"X-Api-Tokens: dead-1":                              Passed,
-		"X-Api: dead-1":                                     Passed,
-		"X-Api-Token: dead-1":                               Revoked,
-		"x_api_token: dead-1":                               Revoked,
-		"X-API_TOKEN: dead-1":                               Revoked,
-		"X.Api!Token: dead-1":                               Revoked,
-		"X-Api-Token: alive, dead-1":                        Revoked,
-		"X-Api-Token: ,dead-1,":                             Revoked,
-		"X-Api-Token: Key dead-1":                           Revoked,
-		"X-Api-Token: keydead-1":                            Revoked,
-		"X-Api-Token: KEY: dead-1":                          Revoked,
-		"X-Api-Token: alive,Key dead-1":                     Revoked,
-		"X-Api-Token: Other dead-1":                         Revoked,
-		`X-Api-Token: "dead-1"`:                             Revoked,
-		"Sec-WebSocket-Protocol: chat, dead-1":              Revoked,
-		"Sec-WebSocket-Protocol: chat, " + kubernetes:       Revoked,
-		"Sec-WebSocket-Protocol: " + kubernetes + "==,chat": Revoked,
+		"X-Api-Token: ":                                       Passed,
+		"X-Api-Token: alive":                                  Passed,
+		"X-Api-Tokens: dead-0123456789abcdef":                 Passed,
+		"X-Api: dead-0123456789abcdef":                        Passed,
+		"X-Api-Token: dead-0123456789abcdef":                  Revoked,
+		"x_api_token: dead-0123456789abcdef":                  Revoked,
+		"X-API_TOKEN: dead-0123456789abcdef":                  Revoked,
+		"X.Api!Token: dead-0123456789abcdef":                  Revoked,
+		"X-Api-Token: alive, dead-0123456789abcdef":           Revoked,
+		"X-Api-Token: ,dead-0123456789abcdef,":                Revoked,
+		"X-Api-Token: Key dead-0123456789abcdef":              Revoked,
+		"X-Api-Token: keydead-0123456789abcdef":               Revoked,
+		"X-Api-Token: KEY: dead-0123456789abcdef":             Revoked,
+		"X-Api-Token: alive,Key dead-0123456789abcdef":        Revoked,
+		"X-Api-Token: Other dead-0123456789abcdef":            Revoked,
+		`X-Api-Token: "dead-0123456789abcdef"`:                Revoked,
+		"Sec-WebSocket-Protocol: chat, dead-0123456789abcdef": Revoked,
+		"Sec-WebSocket-Protocol: chat, " + kubernetes:         Revoked,
+		"Sec-WebSocket-Protocol: " + kubernetes + "==,chat":   Revoked,
 		"Sec-WebSocket-Protocol: " + strings.ToUpper("base64url.bearer.authorization.k8s.io.") + kubernetes[38:]: Revoked,
 		"Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.%%%":                                      Passed,
 		"X-Api-Token: " + strings.Repeat("a,", 100):                                                              Malformed,
@@ -404,5 +404,43 @@ func TestUnavailable(t *testing.T) {
 	}
 	if (Decision{}).Reason == Passed {
 		t.Error("a decision that nobody made lets pass")
+	}
+}
+
+// Whatever a request of the size that servers take is made of, looking at it
+// takes a time that grows with its size and not faster.
+func TestWorkIsBounded(t *testing.T) {
+	list, _ := denylist(t)
+	g := gate(t, Place{In: Cookie, Name: "sid"}, Place{In: Header, Name: "X-Token", Schemes: []string{"Token"}}, Place{In: Form, Name: "access_token", MaxSize: 1 << 20})
+	const size = 1 << 19 // quadratic work would be a minute's
+	for _, piece := range []string{
+		" ", "a ", "=", "= ", " =", "sid= ", "sid=a ", ",", "a,", ";", `"`, "'", "%", "\t", "[", ".", "x;", "&",
+		"access_token=", "access_token[", "]=", "{", `{"a":`, "token=", "\xc2\xa0", "--x\r\n", "--x\r\n\r\na\r\n",
+	} {
+		long := strings.Repeat(piece, size/len(piece))
+		query := request(http.Header{})
+		query.URL.RawQuery = "access_token=" + long
+		requests := []*http.Request{
+			query,
+			request(http.Header{"Cookie": {"sid=" + long}}),
+			request(http.Header{"Authorization": {long}}),
+			request(http.Header{"Authorization": {"Bearer " + long}}),
+			request(http.Header{"X-Token": {long}}),
+		}
+		for contentType, body := range map[string]string{
+			"application/x-www-form-urlencoded": long,
+			"multipart/form-data; boundary=x":   "--x\r\nContent-Disposition: form-data; name=" + long + "\r\n\r\n" + long + "\r\n--x--",
+		} {
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+			r.Header.Set("Content-Type", contentType)
+			requests = append(requests, r)
+		}
+		for i, r := range requests {
+			began := time.Now()
+			g.Check(list, httptest.NewRecorder(), r)
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("request %d of %q took %s", i, piece, took)
+			}
+		}
 	}
 }

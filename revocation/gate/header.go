@@ -71,7 +71,7 @@ func (g *Gate) scheme(name string) string {
 // unknownScheme looks for tokens that a lenient server would find all the same:
 // one without a scheme, behind any scheme, or close behind a known one.
 func (g *Gate) unknownScheme(s *search, value string, end int) bool {
-	return s.guess(value) && s.guess(value[end:]) && g.behind(s, value, 0) && parameters(s, value)
+	return s.reading(value) && s.reading(value[end:]) && g.behind(s, value, 0) && parameters(s, value)
 }
 
 // behind looks for what stands where a token would if any known scheme were
@@ -90,14 +90,19 @@ func (g *Gate) behind(s *search, value string, from int) bool {
 }
 
 // parameters looks at what may be a list of parameters, as Rails reads what
-// follows any scheme: items between commas and semicolons, with or without a
-// name, quoted or not.
+// follows any scheme: items between commas and semicolons, without a name or with
+// that of a token, quoted or not.
 func parameters(s *search, list string) bool {
 	if !strings.ContainsAny(list, `=;"'`) {
 		return true
 	}
 	for item := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' || r == ';' }) {
-		if _, value, ok := strings.Cut(item, "="); ok && !s.guess(value) || !s.guess(item) {
+		name, value, named := strings.Cut(item, "=")
+		if !named || strings.Trim(value, `="'`) == "" { // the padding of an opaque token
+			if !s.guess(item) {
+				return false
+			}
+		} else if strings.HasSuffix(strings.ToLower(name), "token") && !s.reading(value) {
 			return false
 		}
 	}
@@ -213,17 +218,17 @@ func (p *headerPlace) item(s *search, item string) bool {
 	if !s.token(item) {
 		return false
 	}
-	if i := strings.LastIndexAny(item, space); i >= 0 && !s.guess(item[i:]) { // behind any scheme
+	if i := strings.LastIndexAny(item, space); i >= 0 && !s.reading(item[i:]) { // behind any scheme
 		return false
 	}
 	for _, scheme := range p.schemes {
-		if rest, ok := cutPrefixFold(item, scheme); ok && !s.guess(strings.TrimLeft(rest, separators)) {
+		if rest, ok := cutPrefixFold(item, scheme); ok && !s.reading(strings.TrimLeft(rest, separators)) {
 			return false
 		}
 	}
 	if rest, ok := cutPrefixFold(item, webSocketBearer); ok {
 		if raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(rest, "=")); err == nil {
-			return s.guess(string(raw))
+			return s.reading(string(raw))
 		}
 	}
 	return true

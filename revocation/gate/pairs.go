@@ -10,8 +10,9 @@ func (g *Gate) query(s *search, raw string) bool {
 // pairs looks at name=value pairs, separated by "&" or, as some servers read
 // them, also by ";".
 func pairs(s *search, raw string, names []string) bool {
-	for part := range strings.SplitSeq(raw, "&") {
-		if !pair(s, part, names) {
+	for more := true; more; {
+		var part string
+		if part, raw, more = strings.Cut(raw, "&"); !pair(s, part, names) {
 			return false
 		}
 		if strings.IndexByte(part, ';') < 0 {
@@ -35,13 +36,13 @@ func pair(s *search, part string, names []string) bool {
 		return false
 	}
 	// A plus is a space in a form, and a plus to whoever decodes percents only.
-	if strings.IndexByte(value, '+') >= 0 && !s.guess(unescape(value, ' ')) {
+	if strings.IndexByte(value, '+') >= 0 && !s.reading(unescape(value, ' ')) {
 		return false
 	}
 	// To qs, the name goes on until the first "]=" if there is one.
 	for i := range value {
 		if value[i] == '=' && (strings.HasSuffix(value[:i], "]") || strings.HasSuffix(value[:i], "%5D") || strings.HasSuffix(value[:i], "%5d")) {
-			return s.guess(unescape(value[i+1:], '+'))
+			return s.reading(unescape(value[i+1:], '+'))
 		}
 	}
 	return true

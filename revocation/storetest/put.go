@@ -29,6 +29,7 @@ func merges(t *testing.T, f *fixture) {
 	late := record(1, 60)
 	early := late
 	early.Expires = late.Expires.Add(-time.Second)
+	early.Revoked = late.Revoked.Add(time.Second) // again, for a shorter time
 	early.By, early.Reason = "another", "shorter"
 	for _, batch := range [][]revocation.Record{{late}, {early}, {early, early}, {early, late, early}} {
 		f.put(batch...)

@@ -30,7 +30,7 @@ type member struct {
 // and for one whose payload is not a JSON object.
 func ReadClaims(s string) (Claims, bool) {
 	header, payload, ok := signed(trim(s))
-	if !ok || headerForm(header) != JWS {
+	if !ok || headerForm(header) == Opaque {
 		return Claims{}, false
 	}
 	var c Claims
@@ -109,7 +109,11 @@ func (c Claims) Expires() (latest time.Time, ok bool) {
 			everyReader = false
 			continue
 		}
-		end := time.Unix(int64(math.Ceil(min(max(seconds, 0), maxSeconds))), 0)
+		if seconds <= 0 { // "no end" to golang-jwt, which has no other way to say it
+			everyReader = false
+			continue
+		}
+		end := time.Unix(int64(math.Ceil(min(seconds, maxSeconds))), 0)
 		if end.After(latest) {
 			latest = end
 		}
@@ -149,11 +153,11 @@ func (c Claims) typ() string {
 
 // NoAccessToken names what the token is, if it surely is not one that an API
 // would accept: a "logout token", an "ID token" or a "client assertion".
-// Otherwise it returns the empty string. An access token never has these marks:
-// a logout event (OpenID Connect Back-Channel Logout §2.4), a hash of another
-// token (OpenID Connect Core §3.1.3.6), a nonce without any sign of a scope or
-// a client, or iss equal to sub (RFC 7523 §3).
-func (c Claims) NoAccessToken() string {
+// Otherwise it returns the empty string. The marks are a logout event (OpenID
+// Connect Back-Channel Logout §2.4), a hash of another token (OpenID Connect Core
+// §3.1.3.6), a nonce without any sign of a scope or a client, and a client as iss
+// and sub (RFC 7523 §3).
+func (c Claims) NoAccessToken(isClient func(id string) bool) string {
 	const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 	switch c.typ() {
 	case "at+jwt":
@@ -171,7 +175,7 @@ func (c Claims) NoAccessToken() string {
 	case c.has("at_hash", "c_hash", "s_hash"), c.text("typ") == "ID",
 		c.has("nonce") && c.has("aud") && !c.has("scope", "scp", "client_id", "cid", "jti"):
 		return "ID token"
-	case c.has("aud") && c.text("iss") != "" && c.text("iss") == c.text("sub"):
+	case c.has("aud") && c.text("iss") == c.text("sub") && isClient(c.text("iss")):
 		return "client assertion"
 	}
 	return ""
