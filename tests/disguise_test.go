@@ -200,6 +200,13 @@ func padded(s string) string {
 	return s + strings.Repeat("=", 4-len(s)%4)
 }
 
+func behindPadding(s string) string {
+	if len(s)%4 == 0 {
+		return ""
+	}
+	return padded(s) + "AAAA"
+}
+
 // serialized writes a compact token in JSON; the verbs take header, payload and
 // signature of a JWS, or the five segments of a JWE.
 func serialized(format string) func(string) string {
@@ -267,6 +274,16 @@ var signedDisguises = []disguise{
 	{"flattened with white space in a name", serialized("{\"pro tected\":\"%s\",\"pay\u00a0load\":\"%s\",\"signature\":\"%s\"}"), byNobody}, // but by go-jose 3
 	{"flattened with NBSP between", serialized("{\u00a0\"protected\":\"%s\",\"payload\":\"%s\",\"signature\":\"%s\"}"), byNobody},           // but by go-jose 3
 	{"flattened with names in other case", serialized(`{"Protected":"%s","PAYLOAD":"%s","signature":"%s"}`), byNobody},                      // but by jwx
+	// What follows is accepted by jwcrypto, which decodes with Python's base64
+	// and encodes anew before it verifies.
+	{"other characters in the header", segment(0, within("@[^`")), byNobody},
+	{"more characters in the payload", segment(1, within(":;<>?]\\|~{}$%&'*()")), byNobody},
+	{"characters behind padding in the header", segment(0, behindPadding), byNobody},
+	{"characters behind padding in the payload", segment(1, behindPadding), byNobody},
+	{"flattened with a number that is none", serialized(`{"protected":"%s","payload":"%s","signature":"%s","x":NaN}`), byNobody},
+	{"flattened with characters behind padding", func(s string) string {
+		return serialized(`{"protected":"%s","payload":"%s","signature":"%s"}`)(segment(0, behindPadding)(s))
+	}, byNobody},
 	{"payload twice", serialized(`{"payload":"eyJ9","protected":"%s","payload":"%s","signature":"%s"}`), byNobody},
 	{"payload twice in other order", serialized(`{"protected":"%s","payload":"%s","payload":"eyJ9","signature":"%s"}`), byNobody},
 }
@@ -282,6 +299,9 @@ var encryptedDisguises = []disguise{
 	{"space around", func(s string) string { return " " + s + "\u00a0" }, byGoJOSE},
 	{"padding behind the tag", segment(4, padded), byNobody},
 	{"other alphabet in the ciphertext", segment(3, otherAlphabet), byNobody},
+	{"other characters in the header", segment(0, within("@[^`")), byNobody},
+	{"characters behind padding in the header", segment(0, behindPadding), byNobody},
+	{"characters behind padding in the ciphertext", segment(3, behindPadding), byNobody},
 	{"another tag", segment(4, func(s string) string { return s + "AAAA" }), byNobody},
 	{"flattened", serialized(`{"protected":"%s","encrypted_key":"%s","iv":"%s","ciphertext":"%s","tag":"%s"}`), byGoJOSE},
 	{"flattened with spaces and other members", serialized(`{ "x":{}, "tag": "%[5]s", "ciphertext": "%[4]s", "iv": "%[3]s", "encrypted_key": "%[2]s", "protected" : "%[1]s" }`), byGoJOSE},

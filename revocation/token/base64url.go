@@ -65,11 +65,44 @@ func visible(s string) bool {
 	return within(s, '-', 'z') || within(s, '!', '~') && strings.IndexByte(s, ',') < 0
 }
 
-// plain says whether s, segments of base64url with dots between them, is written
-// as it should be, as far as any decoder is known to take it otherwise: without
-// white space, padding, or anything of the other alphabet.
+// strange is 1 for what is neither in the alphabet nor a dot.
+var strange [256]byte
+
+func init() {
+	for c := range strange {
+		if sixes[c] == notBase64URL && c != '.' {
+			strange[c] = 1
+		}
+	}
+}
+
+// plain says whether s, segments of base64url with dots between them, has no
+// character besides: Python's decoder, and so jwcrypto, skips any other. Four
+// chains, and one branch at the end.
 func plain(s string) bool {
-	return within(s, '-', 'z') && strings.IndexByte(s, '=') < 0 && strings.IndexByte(s, '/') < 0
+	var a, b, c, d byte
+	for ; len(s) >= 8; s = s[8:] {
+		a |= strange[s[0]] | strange[s[4]]
+		b |= strange[s[1]] | strange[s[5]]
+		c |= strange[s[2]] | strange[s[6]]
+		d |= strange[s[3]] | strange[s[7]]
+	}
+	for i := range len(s) {
+		a |= strange[s[i]]
+	}
+	return a|b|c|d == 0
+}
+
+// behindPadding says whether a segment goes on behind padding. Python's decoder,
+// and Node's, end there; others skip the padding.
+func behindPadding(segments ...string) bool {
+	for _, s := range segments {
+		i := strings.IndexByte(s, '=')
+		if i >= 0 && strings.ContainsFunc(s[i:], func(r rune) bool { return strings.ContainsRune(alphabet+"+/", r) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // noSpareBits says whether the last character of s carries no bits beyond the

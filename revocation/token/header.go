@@ -36,6 +36,11 @@ type seenHeader struct {
 const maxSeenHeader = 1024
 
 func readHeader(segment string) Form {
+	if before, _, ok := strings.Cut(segment, "="); ok && behindPadding(segment) {
+		if form := readHeader(before); form != Opaque {
+			return form
+		}
+	}
 	header := decode(segment)
 	if form, ok := scanHeader(header); ok {
 		return form

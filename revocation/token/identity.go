@@ -61,6 +61,12 @@ func Identify(s string) Identity {
 		if id, ok := identifyJSON(object); ok {
 			return id
 		}
+		// Python, and so jwcrypto, knows more numbers than JSON has.
+		if strings.Contains(object, "NaN") || strings.Contains(object, "Infinity") {
+			id := identifyOpaque(s)
+			id.Ambiguous = true
+			return id
+		}
 	}
 	header, rest, _ := strings.Cut(s, ".")
 	payload, tail, ok := strings.Cut(rest, ".")
@@ -89,7 +95,10 @@ func identifyJWS(s, header, payload, tail string) Identity {
 	if plain(input) && noSpareBits(header) && noSpareBits(payload) {
 		return Identity{Key: key(sha256.Sum256(bytesOf(input))), Form: JWS, Visible: visible(tail)}
 	}
-	return Identity{Key: key(signingInput(header, payload)), Form: JWS, Visible: visible(s)}
+	return Identity{
+		Key: key(signingInput(header, payload)), Form: JWS, Visible: visible(s),
+		Ambiguous: behindPadding(header, payload),
+	}
 }
 
 func key(digest [sha256.Size]byte) revocation.Key {

@@ -28,5 +28,8 @@ func identifyJWE(header, iv, ciphertext, tag string) Identity {
 	// Ciphertext and tag are one text to most ciphers, whatever the border.
 	h.Write(decode(ciphertext))
 	h.Write(decode(tag))
-	return Identity{Key: key([sha256.Size]byte(h.Sum(nil))), Form: JWE}
+	return Identity{
+		Key: key([sha256.Size]byte(h.Sum(nil))), Form: JWE,
+		Ambiguous: behindPadding(header, iv, ciphertext, tag),
+	}
 }

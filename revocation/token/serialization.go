@@ -38,17 +38,17 @@ func identifyJSON(s string) (Identity, bool) {
 	value, signed := token["payload"]
 	if ciphertext, ok := token["ciphertext"]; ok {
 		id := identifyJWE(text(token["protected"]), text(token["iv"]), text(ciphertext), text(token["tag"]))
-		id.Ambiguous = !unique || signed
+		id.Ambiguous = id.Ambiguous || !unique || signed
 		return id, true
 	}
 	if !signed {
 		return Identity{}, false
 	}
-	payload := text(value)
+	header, payload := text(token["protected"]), text(value)
 	id := Identity{
 		Form:      JWS,
-		Key:       key(signingInput(text(token["protected"]), payload)),
-		Ambiguous: !unique,
+		Key:       key(signingInput(header, payload)),
+		Ambiguous: !unique || behindPadding(header, payload),
 	}
 	var signatures []json.RawMessage
 	if raw, ok := token["signatures"]; ok && json.Unmarshal(raw, &signatures) != nil || len(signatures) > maxSignatures {
@@ -59,7 +59,7 @@ func identifyJSON(s string) (Identity, bool) {
 		signature, unique, ok := object(raw)
 		header := text(signature["protected"])
 		// jwx up to version 2 takes a header that is not encoded, too.
-		if !ok || !unique || strings.HasPrefix(header, "{") {
+		if !ok || !unique || strings.HasPrefix(header, "{") || behindPadding(header) {
 			id.Ambiguous = true
 		}
 		id.Others = append(id.Others, key(signingInput(header, payload)))
