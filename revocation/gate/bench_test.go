@@ -50,9 +50,11 @@ func ofSize(alg string, signature int) string {
 	header := encode([]byte(`{"alg":"` + alg + `","kid":"2024-06-01-signing","typ":"JWT"}`))
 	tail := make([]byte, signature)
 	_, _ = rand.Read(tail)
-	payload := make([]byte, 3*(800-len(header)-2-base64.RawURLEncoding.EncodedLen(signature))/4)
-	_, _ = rand.Read(payload)
-	return header + "." + encode(payload) + "." + encode(tail)
+	claims := `{"iss":"https://issuer.example","iat":1718000000,"sub":"` + rand.Text() + `","scope":"`
+	for size := 3 * (800 - len(header) - 2 - base64.RawURLEncoding.EncodedLen(signature)) / 4; len(claims) < size; {
+		claims = (claims + rand.Text() + " ")[:min(size, len(claims)+27)]
+	}
+	return header + "." + encode([]byte(claims[:len(claims)-2]+`"}`)) + "." + encode(tail)
 }
 
 func browsing(token string) *http.Request {

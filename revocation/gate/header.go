@@ -61,7 +61,7 @@ func (g *Gate) authorization(s *search, h http.Header) bool {
 
 func (g *Gate) scheme(name string) string {
 	for _, scheme := range g.schemes {
-		if strings.EqualFold(name, scheme) {
+		if name == scheme || strings.EqualFold(name, scheme) {
 			return scheme
 		}
 	}

@@ -57,7 +57,7 @@ func within(s string, first, last byte) bool {
 			return false
 		}
 	}
-	return bad&(0x80*ones) == 0
+	return bad&high == 0
 }
 
 // visible says whether s has only visible ASCII characters, and no comma.
@@ -65,32 +65,52 @@ func visible(s string) bool {
 	return within(s, '-', 'z') || within(s, '!', '~') && strings.IndexByte(s, ',') < 0
 }
 
-// strange is 1 for what is neither in the alphabet nor a dot.
-var strange [256]byte
-
-func init() {
-	for c := range strange {
-		if sixes[c] == notBase64URL && c != '.' {
-			strange[c] = 1
+// plain says whether s has characters of the alphabet only: Python's decoder, and
+// so jwcrypto, skips any other. It looks at many at a time, and for dash and
+// underscore only where there is something beside letters and digits: base64url
+// of ASCII, as claims mostly are, has hardly any.
+func plain(s string) bool {
+	const block = 32
+	b := bytesOf(s)
+	for ; len(b) >= block; b = b[block:] {
+		w0, w1 := binary.LittleEndian.Uint64(b[0:8]), binary.LittleEndian.Uint64(b[8:16])
+		w2, w3 := binary.LittleEndian.Uint64(b[16:24]), binary.LittleEndian.Uint64(b[24:32])
+		good := letterOrDigit(w0) & letterOrDigit(w1) & letterOrDigit(w2) & letterOrDigit(w3)
+		if good&^(w0|w1|w2|w3)&high != high && !inAlphabet(b[:block]) {
+			return false
 		}
 	}
+	return inAlphabet(b)
 }
 
-// plain says whether s, segments of base64url with dots between them, has no
-// character besides: Python's decoder, and so jwcrypto, skips any other. Four
-// chains, and one branch at the end.
-func plain(s string) bool {
-	var a, b, c, d byte
-	for ; len(s) >= 8; s = s[8:] {
-		a |= strange[s[0]] | strange[s[4]]
-		b |= strange[s[1]] | strange[s[5]]
-		c |= strange[s[2]] | strange[s[6]]
-		d |= strange[s[3]] | strange[s[7]]
+func inAlphabet(b []byte) bool {
+	for ; len(b) >= 8; b = b[8:] {
+		w := binary.LittleEndian.Uint64(b)
+		if (letterOrDigit(w)|dash(w))&^w&high != high {
+			return false
+		}
 	}
-	for i := range len(s) {
-		a |= strange[s[i]]
+	for _, c := range b {
+		if sixes[c] == notBase64URL {
+			return false
+		}
 	}
-	return a|b|c|d == 0
+	return true
+}
+
+const high = 0x80 * ones // the high bit of each byte
+
+// letterOrDigit has the high bit in the place of each letter and digit among the
+// ASCII characters of w: a sum has it from some character on, and so two of them
+// differ in it between two characters.
+func letterOrDigit(w uint64) uint64 {
+	lower := w | ' '*ones
+	return (lower + (0x80-'a')*ones) ^ (lower + (0x7f-'z')*ones) ^ (w + (0x80-'0')*ones) ^ (w + (0x7f-'9')*ones)
+}
+
+// dash is letterOrDigit for dash and underscore.
+func dash(w uint64) uint64 {
+	return (w + (0x80-'-')*ones) ^ (w + (0x7f-'-')*ones) ^ (w + (0x80-'_')*ones) ^ (w + (0x7f-'_')*ones)
 }
 
 // behindPadding says whether a segment goes on behind padding. Python's decoder,
@@ -141,6 +161,9 @@ func decode(s string) []byte {
 	n, _ := base64.RawURLEncoding.Decode(clean, clean)
 	return clean[:n]
 }
+
+// isCanonical says whether s is as a strict encoder would have written it.
+func isCanonical(s string) bool { return plain(s) && noSpareBits(s) }
 
 // canonical is s as a strict encoder would have written it.
 func canonical(s string) string { return base64.RawURLEncoding.EncodeToString(decode(s)) }

@@ -30,7 +30,10 @@ type member struct {
 // and for one whose payload is not a JSON object.
 func ReadClaims(s string) (Claims, bool) {
 	header, payload, ok := signed(trim(s))
-	if !ok || headerForm(header) == Opaque {
+	if !ok {
+		return Claims{}, false
+	}
+	if form, _ := headerForm(header); form == Opaque {
 		return Claims{}, false
 	}
 	var c Claims

@@ -7,19 +7,20 @@ import (
 	"sync/atomic"
 )
 
-// headerForm says what the first segment of a token announces: a JOSE header is
-// a JSON object, with "enc" in a JWE and with "alg" in both (RFC 7516 §9).
-func headerForm(segment string) Form {
+// headerForm says what the first segment of a token announces, and whether it is
+// in canonical writing. A JOSE header is a JSON object, with "enc" in a JWE and
+// with "alg" in both (RFC 7516 §9).
+func headerForm(segment string) (form Form, asIssued bool) {
 	// All tokens that an issuer signs with one key have the same header.
 	seen := &headers[maphash.String(headersSeed, segment)%uint64(len(headers))]
 	if h := seen.Load(); h != nil && h.segment == segment {
-		return h.form
+		return h.form, h.asIssued
 	}
-	form := readHeader(segment)
+	form, asIssued = readHeader(segment), isCanonical(segment)
 	if form != Opaque && len(segment) <= maxSeenHeader {
-		seen.Store(&seenHeader{strings.Clone(segment), form})
+		seen.Store(&seenHeader{strings.Clone(segment), form, asIssued})
 	}
-	return form
+	return form, asIssued
 }
 
 // headers remembers what the last headers of tokens were.
@@ -29,8 +30,9 @@ var (
 )
 
 type seenHeader struct {
-	segment string
-	form    Form
+	segment  string
+	form     Form
+	asIssued bool
 }
 
 const maxSeenHeader = 1024

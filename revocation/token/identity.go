@@ -73,7 +73,8 @@ func Identify(s string) Identity {
 	if !ok {
 		return identifyOpaque(s)
 	}
-	switch headerForm(header) {
+	form, asIssued := headerForm(header)
+	switch form {
 	case JWE:
 		if id, ok := identifyCompactJWE(s); ok {
 			id.Visible = visible(s)
@@ -81,24 +82,20 @@ func Identify(s string) Identity {
 		}
 		fallthrough // a JWS may have any name in its header
 	case JWS:
-		return identifyJWS(s, header, payload, tail)
+		if asIssued && isCanonical(payload) {
+			input := s[:len(header)+1+len(payload)]
+			return Identity{Key: key(sha256.Sum256(bytesOf(input))), Form: JWS, Visible: visible(tail)}
+		}
+		return Identity{
+			Key: key(signingInput(header, payload)), Form: JWS, Visible: visible(s),
+			Ambiguous: behindPadding(header, payload),
+		}
 	}
 	return identifyOpaque(s)
 }
 
 func identifyOpaque(s string) Identity {
 	return Identity{Key: key(sha256.Sum256(bytesOf(s))), Visible: s != "" && visible(s)}
-}
-
-func identifyJWS(s, header, payload, tail string) Identity {
-	input := s[:len(header)+1+len(payload)]
-	if plain(input) && noSpareBits(header) && noSpareBits(payload) {
-		return Identity{Key: key(sha256.Sum256(bytesOf(input))), Form: JWS, Visible: visible(tail)}
-	}
-	return Identity{
-		Key: key(signingInput(header, payload)), Form: JWS, Visible: visible(s),
-		Ambiguous: behindPadding(header, payload),
-	}
 }
 
 func key(digest [sha256.Size]byte) revocation.Key {
