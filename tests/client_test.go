@@ -53,6 +53,11 @@ func do(t *testing.T, request *http.Request) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return answerOf(t, response)
+}
+
+func answerOf(t *testing.T, response *http.Response) answer {
+	t.Helper()
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {

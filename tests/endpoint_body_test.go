@@ -34,12 +34,7 @@ func readAnswer(t *testing.T, r *bufio.Reader) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{response.StatusCode, response.Header, string(body)}
+	return answerOf(t, response)
 }
 
 // Bodies that no HTTP client sends: cut off, broken, or framed in odd ways.

@@ -137,6 +137,23 @@ func watchful(wrong *complaints) http.Handler {
 	})
 }
 
+// keepBusy sends traffic, from two times the given goroutines, until it is stopped.
+func (cr *crowd) keepBusy(k *numbered, goroutines int, wrong *complaints) (stop func()) {
+	var stopped atomic.Bool
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for !stopped.Load() {
+				cr.traffic(k, goroutines, 200, wrong, nil)
+			}
+		})
+	}
+	return func() {
+		stopped.Store(true)
+		wg.Wait()
+	}
+}
+
 // traffic sends n requests with random tokens, of which the first len(revoked)
 // may be revoked meanwhile, and the rest, named "valid", never are. After each
 // it calls done with how many there were.

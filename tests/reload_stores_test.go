@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 )
@@ -38,20 +37,7 @@ func TestReloadToLockedStore(t *testing.T) {
 		}
 		k.revoked[i].Store(true)
 	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for range 2 {
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					crowd.traffic(k, 4, 100, &wrong, nil)
-				}
-			}
-		})
-	}
+	stop := crowd.keepBusy(k, 4, &wrong)
 	// Caddy starts its apps in random order: in every other attempt the new
 	// configuration serves before it fails.
 	for range 2 {
@@ -60,8 +46,7 @@ func TestReloadToLockedStore(t *testing.T) {
 			t.Errorf("reload: %v", err)
 		}
 	}
-	close(stop)
-	wg.Wait()
+	stop()
 	wrong.report(t)
 	refused(t, c, k)
 }
@@ -88,26 +73,12 @@ func TestReloadBetweenStoresUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for range 2 {
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					crowd.traffic(k, 4, 200, &wrong, nil)
-				}
-			}
-		})
-	}
+	stop := crowd.keepBusy(k, 4, &wrong)
 	for i := range 20 {
 		if err := c.reload(configs[i%len(configs)]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	close(stop)
-	wg.Wait()
+	stop()
 	wrong.report(t)
 }

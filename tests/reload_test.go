@@ -3,7 +3,6 @@ package tests
 import (
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -27,20 +26,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		siteWith("no_such_option"),
 		strings.Replace(siteWith(), "store bolt STORE", "store bolt /dev/null/nowhere", 1),
 	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for range 2 {
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					crowd.traffic(k, goroutines/2, 200, &wrong, nil)
-				}
-			}
-		})
-	}
+	stop := crowd.keepBusy(k, goroutines/2, &wrong)
 	for i := range reloads {
 		for n := i * revocations / reloads; n < (i+1)*revocations/reloads; n++ {
 			status, err := crowd.revoke(k.name(n))
@@ -59,8 +45,7 @@ func TestReloadUnderLoad(t *testing.T) {
 			}
 		}
 	}
-	close(stop)
-	wg.Wait()
+	stop()
 	wrong.report(t)
 	refused(t, c, k)
 }
