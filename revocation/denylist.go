@@ -66,6 +66,8 @@ type Denylist struct {
 	failed atomic.Pointer[func(error)] // Options.Failed, never nil
 	leeway atomic.Int64                // a time.Duration
 
+	inUse sync.Map // the keys that calls of Use are busy with
+
 	sweeping sync.Mutex // held while the index forgets, or learns what it forgot
 
 	// using is held for reading by whoever uses cache or store, and for writing

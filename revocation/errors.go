@@ -24,4 +24,7 @@ var (
 
 	// ErrInvalid says that a record cannot be stored as it is.
 	ErrInvalid = errors.New("invalid record")
+
+	// ErrUsed is returned for what may be used only once and has been.
+	ErrUsed = errors.New("used before")
 )

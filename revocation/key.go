@@ -1,6 +1,8 @@
 package revocation
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 )
@@ -8,15 +10,45 @@ import (
 // Kind says what a [Key] stands for.
 type Kind uint8
 
-// KindToken is one token: the digest is that of the token's identity.
-const KindToken Kind = 1
+// The kinds. Their numbers stand in files and never change.
+const (
+	// KindToken is one token: the digest is that of the token's identity.
+	KindToken Kind = 1
+	// KindUsed is something that may be used once and has been, such as a client
+	// assertion; see [Denylist.Use].
+	KindUsed Kind = 2
+	// KindSession is a session of an issuer; see [SessionKey].
+	KindSession Kind = 3
+)
 
 // String names the kind as it appears in logs.
 func (k Kind) String() string {
-	if k == KindToken {
+	switch k {
+	case KindToken:
 		return "token"
+	case KindUsed:
+		return "used"
+	case KindSession:
+		return "session"
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// SessionKey is the key of a session: the claims iss and sid (OpenID Connect
+// Front-Channel Logout §3) of the tokens that belong to it.
+func SessionKey(issuer, session string) Key { return keyOf(KindSession, issuer, session) }
+
+// keyOf is the key of some texts, each with its length, so that no two lists of
+// texts have the same.
+func keyOf(kind Kind, texts ...string) Key {
+	h := sha256.New()
+	for _, text := range texts {
+		_ = binary.Write(h, binary.BigEndian, uint64(len(text)))
+		_, _ = h.Write([]byte(text))
+	}
+	k := Key{Kind: kind}
+	h.Sum(k.Digest[:0])
+	return k
 }
 
 // KeySize is the length in bytes of an encoded [Key].

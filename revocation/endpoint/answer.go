@@ -46,10 +46,7 @@ func (e *Endpoint) refuse(w http.ResponseWriter, f *refusal) {
 	if f.basic {
 		basicChallenge(w.Header(), e.realm)
 	}
-	answer(w, f.status, struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description,omitempty"`
-	}{f.code, f.description})
+	e.manner.fail(w, f)
 }
 
 // answer writes JSON: an empty object too, since several widely used clients

@@ -80,6 +80,9 @@ func isOrigin(s string) bool {
 		!(strings.HasPrefix(s, "http://") && strings.HasSuffix(s, ":80"))
 }
 
+// public says whether the client has nothing that proves who it is.
+func (c *Client) public() bool { return c.allows(None) }
+
 func (c *Client) allows(m Method) bool { return slices.Contains(c.Methods, m) }
 
 // maxID is the length of a client_id in bytes; it stands in every record.

@@ -7,12 +7,10 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/body"
-	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/token"
 )
 
 // commitTimeout bounds how long a client waits for its revocation to become
@@ -30,6 +28,12 @@ type Config struct {
 	Retain time.Duration
 	// Realm stands in the challenge of Basic authentication.
 	Realm string
+	// Profile is the API that the endpoint stands in for; empty is ProfileRFC7009.
+	Profile Profile
+	// Revoke is how much dies with a token; empty is what the profile says.
+	Revoke Scope
+	// Judge knows whose tokens are. If it is nil, possession decides.
+	Judge Judge
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -39,6 +43,9 @@ type Endpoint struct {
 	clients *Clients
 	retain  time.Duration
 	realm   string
+	manner  manner
+	scope   Scope
+	judge   Judge
 	now     func() time.Time
 }
 
@@ -53,7 +60,17 @@ func New(c Config) (*Endpoint, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Endpoint{clients: c.Clients, retain: c.Retain, realm: c.Realm, now: c.Now}, nil
+	manner, scope, err := mannerOf(c.Profile)
+	if err != nil {
+		return nil, err
+	}
+	if c.Revoke != "" {
+		scope = c.Revoke
+	}
+	return &Endpoint{
+		clients: c.Clients, retain: c.Retain, realm: c.Realm,
+		manner: manner, scope: scope, judge: c.Judge, now: c.Now,
+	}, nil
 }
 
 // Outcome is what an endpoint did, for logs. It holds nothing secret.
@@ -88,89 +105,83 @@ func (e *Endpoint) Serve(lists Lists, w http.ResponseWriter, r *http.Request) Ou
 		w.WriteHeader(http.StatusNoContent)
 		return Outcome{Status: http.StatusNoContent}
 	}
-	var done Outcome
-	form, refused := readForm(r, b, err)
-	if refused == nil {
-		refused = e.revoke(lists, h, r, form, &done)
-	}
+	done, refused := e.attempt(lists, h, r, b, err)
 	if refused != nil {
 		e.refuse(w, refused)
 		return Outcome{Status: refused.status, Client: done.Client, Error: refused.code, Err: refused.err}
 	}
-	done.Status = http.StatusOK
-	answer(w, done.Status, struct{}{})
+	done.Status = e.manner.succeed(w)
 	return done
 }
 
-// revoke does what a form asks for. Everything that can be wrong with the
+// attempt does what a request asks for. Everything that can be wrong with the
 // request is found before anything is done.
-func (e *Endpoint) revoke(lists Lists, h http.Header, r *http.Request, form parameters, done *Outcome) *refusal {
-	client, refused := e.authenticate(r, form)
+func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte, err error) (done Outcome, refused *refusal) {
+	if refused = e.manner.begin(h, r); refused != nil {
+		return done, refused
+	}
+	form, refused := e.manner.read(r, b, err)
 	if refused != nil {
-		return refused
+		return done, refused
+	}
+	client, proof, refused := e.authenticate(r, form)
+	if refused != nil {
+		return done, refused
 	}
 	done.Client = client.ID
 	corsOf(client, h)
-	records, refused := e.records(client, form["token"])
-	if refused != nil {
-		return refused
-	}
 	// A client that hangs up has asked all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), commitTimeout)
 	defer cancel()
+	v, refused := e.decide(ctx, client, form["token"])
+	if refused != nil {
+		return done, refused
+	}
 	list, err := lists(ctx)
-	if err == nil {
+	if err != nil {
+		return done, unavailable(err)
+	}
+	v.records = slices.DeleteFunc(v.records, func(r revocation.Record) bool { return !list.Live(&r) })
+	if refused = e.commit(ctx, list, proof, v.records); refused != nil {
+		return done, refused
+	}
+	done.Records = v.records
+	if len(v.records) == 0 {
+		return done, e.manner.unknown()
+	}
+	return done, nil
+}
+
+// commit makes records durable, and with them that the proof has been used.
+func (e *Endpoint) commit(ctx context.Context, list *revocation.Denylist, proof *revocation.Record, records []revocation.Record) *refusal {
+	var err error
+	if proof != nil {
+		err = list.Use(ctx, *proof, records...)
+	} else {
 		err = list.Revoke(ctx, records...)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, revocation.ErrUsed):
+		return invalidClient(false)
+	case err != nil:
 		return unavailable(err)
 	}
-	done.Records = slices.DeleteFunc(records, func(r revocation.Record) bool { return !list.Live(&r) })
 	return nil
 }
 
-func (e *Endpoint) authenticate(r *http.Request, form parameters) (*Client, *refusal) {
+// authenticate returns the client that a request proves to come from. The proof
+// is the record of what must not be used again, or nil.
+func (e *Endpoint) authenticate(r *http.Request, form parameters) (client *Client, proof *revocation.Record, refused *refusal) {
 	given, refused := present(r.Header["Authorization"], form)
 	if refused != nil {
-		return nil, refused
+		return nil, nil, refused
 	}
 	client, err := e.clients.authenticate(r.Context(), given)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, nil, unavailable(err)
 	}
 	if client == nil {
-		return nil, invalidClient(given.method == ClientSecretBasic)
+		return nil, nil, invalidClient(given.method == ClientSecretBasic)
 	}
-	return client, nil
-}
-
-// records are those that revoke a token. Nobody has vouched for its claims:
-// that the client has it is what entitles it to revoke it, and nothing else.
-func (e *Endpoint) records(client *Client, presented string) ([]revocation.Record, *refusal) {
-	if strings.TrimSpace(presented) == "" {
-		return nil, invalidRequest("token is missing")
-	}
-	id := token.Identify(presented)
-	if id.Ambiguous {
-		return nil, invalidRequest("token can be read in more than one way")
-	}
-	now := e.now()
-	expires := now.Add(e.retain)
-	if claims, ok := token.ReadClaims(presented); ok {
-		if what := claims.NoAccessToken(e.clients.has); what != "" {
-			return nil, &refusal{
-				status: http.StatusBadRequest, code: "unsupported_token_type",
-				description: "this is a " + what + ", which nobody accepts as an access token",
-			}
-		}
-		end, certain := claims.Expires()
-		if certain || end.After(expires) {
-			expires = end
-		}
-	}
-	var records []revocation.Record
-	for _, key := range append([]revocation.Key{id.Key}, id.Others...) {
-		records = append(records, revocation.Record{Key: key, Revoked: now, Expires: expires, By: client.ID})
-	}
-	return records, nil
+	return client, nil, nil
 }
