@@ -377,8 +377,8 @@ func TestJSONMistakes(t *testing.T) {
 		{app(`{"clients":[{"id":"a","origins":["{env.EMPTY}"]}]}`), "clients[0] (a): origins"},
 		{handler(`"endpoint":"revoke"`), "endpoint"},
 		{handler(`"endpoint":"/a?b"`), "endpoint"},
-		{handler(`"profile":"fapi"`), "profile"},
-		{handler(`"revoke":"session"`), "revoke"},
+		{handler(`"profile":"soap"`), `profile "soap"`},
+		{handler(`"revoke":"all"`), `revoke "all"`},
 		{handler(`"when_unavailable":"allow"`), "when_unavailable"},
 		{handler(`"realm":"a\nb"`), "realm"},
 		{handler(`"tokens":[{"in":"body","name":"a"}]`), "tokens"},
@@ -388,7 +388,7 @@ func TestJSONMistakes(t *testing.T) {
 		{handler(`"tokens":[{"in":"form","name":"a","max_size":-1}]`), "tokens"},
 		{handler(`"tokens":[{"in":"header","name":"Authorization"}]`), "tokens"},
 		{handler(`"tokens":[{"in":"header","name":"a","extra":1}]`), `"extra"`},
-		{handler(`"rate_limit":1`), `"rate_limit"`},
+		{handler(`"rate_limit":1`), "rate_limit"},
 	} {
 		var config caddy.Config
 		if err := json.Unmarshal([]byte(m.config), &config); err != nil {
