@@ -86,7 +86,7 @@ func TestParse(t *testing.T) {
 
 // What is wrong is said, and no key is.
 func TestParseErrors(t *testing.T) {
-	secret := encode(private()["P-256"].(*ecdsa.PrivateKey).D.FillBytes(make([]byte, 32)))
+	secret := encode(must(private()["P-256"].(*ecdsa.PrivateKey).Bytes()))
 	full := string(must(json.Marshal(jose.JSONWebKey{Key: private()["P-256"]})))
 	for want, doc := range map[string][]byte{
 		"keys[1]: a private or symmetric key": document(jwk(t, private()["P-256"], ""), full),
