@@ -33,6 +33,10 @@ type Config struct {
 	Profile Profile
 	// Revoke is how much dies with a token; empty is what the profile says.
 	Revoke Scope
+	// Audiences are the aud that a client assertion may have in a request (RFC 7523
+	// §3): the URL of the endpoint, and the names of those it stands in for. If it
+	// is nil, no assertion is accepted.
+	Audiences func(*http.Request) []string
 	// Judge knows whose tokens are. If it is nil, possession decides.
 	Judge Judge
 	// Now is the clock; nil is time.Now.
@@ -48,6 +52,8 @@ type Endpoint struct {
 	scope   Scope
 	judge   Judge
 	now     func() time.Time
+
+	audiences func(*http.Request) []string // never nil
 }
 
 // New makes an endpoint.
@@ -60,6 +66,9 @@ func New(c Config) (*Endpoint, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Audiences == nil {
+		c.Audiences = func(*http.Request) []string { return nil }
 	}
 	manner, scope, err := mannerOf(c.Profile)
 	if err != nil {
@@ -74,7 +83,7 @@ func New(c Config) (*Endpoint, error) {
 	}
 	return &Endpoint{
 		clients: c.Clients, retain: c.Retain, realm: c.Realm,
-		manner: manner, scope: scope, judge: c.Judge, now: c.Now,
+		manner: manner, scope: scope, judge: c.Judge, now: c.Now, audiences: c.Audiences,
 	}, nil
 }
 
@@ -180,7 +189,10 @@ func (e *Endpoint) authenticate(r *http.Request, form parameters) (client *Clien
 	if refused != nil {
 		return nil, nil, refused
 	}
-	client, err := e.clients.authenticate(r.Context(), given)
+	if given.assertion != "" {
+		return e.assert(r, given)
+	}
+	client, err := e.clients.authenticate(r.Context(), given, shown(r, e.now()))
 	if err != nil {
 		return nil, nil, unavailable(err)
 	}
