@@ -56,11 +56,19 @@ type App struct {
 	// enforces what was revoked before.
 	Clients []Client `json:"clients,omitempty"`
 
+	// The authorization servers whose tokens can be verified here. With their
+	// keys it is known whose a token is; else whoever has one may revoke it.
+	Issuers []Issuer `json:"issuers,omitempty"`
+
+	// Whom to ask about tokens that cannot be verified here.
+	Introspection *Introspection `json:"introspection,omitempty"`
+
 	logger  *zap.Logger
 	store   StoreModule
 	clients *endpoint.Clients
 	shared  *sharedDenylist
-	key     string // under which shared was acquired; empty if it was not
+	key     string   // under which shared was acquired; empty if it was not
+	kept    []string // what the app has in the pool of what was published
 }
 
 // CaddyModule returns the Caddy module information.
@@ -142,6 +150,10 @@ func (*App) Stop() error { return nil }
 
 // Cleanup lets go of the denylist. The last configuration that does closes it.
 func (a *App) Cleanup() error {
+	for _, name := range a.kept {
+		_, _ = published.Delete(name) // which has nothing to close
+	}
+	a.kept = nil
 	if a.key == "" {
 		return nil
 	}

@@ -37,7 +37,7 @@ type Judge interface {
 
 // ErrUnclear says that a token can be read in more than one way, so that nobody
 // can say that there is no such token, nor what else goes with it.
-var ErrUnclear = errors.New("token can be read in more than one way")
+var ErrUnclear = errors.New("the token can be read in more than one way")
 
 // Judges know together what each of them knows alone.
 type Judges struct {

@@ -21,11 +21,11 @@ type verdict struct {
 // the client has it is what entitles it to revoke it, and nothing else.
 func (e *Endpoint) decide(ctx context.Context, client *Client, presented string) (verdict, *refusal) {
 	if strings.TrimSpace(presented) == "" {
-		return verdict{}, invalidRequest("token is missing")
+		return verdict{}, invalidField("token", "is missing")
 	}
 	id := token.Identify(presented)
 	if id.Ambiguous {
-		return verdict{}, invalidRequest(ErrUnclear.Error())
+		return verdict{}, invalidField("token", "can be read in more than one way")
 	}
 	claims, _ := token.ReadClaims(presented)
 	if what := claims.NoAccessToken(e.clients.has); what != "" {
@@ -34,7 +34,7 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 	facts, known, err := e.facts(ctx, presented)
 	switch {
 	case errors.Is(err, ErrUnclear):
-		return verdict{}, invalidRequest(ErrUnclear.Error())
+		return verdict{}, invalidField("token", "can be read in more than one way")
 	case err != nil:
 		return verdict{}, unavailable(err)
 	case known && !facts.Active:
