@@ -23,10 +23,10 @@ const (
 	maxMetadata      = 256 << 10       // bytes
 )
 
-// discovery is the set of keys to which an issuer's metadata leads. The metadata
+// Discovery is the set of keys to which an issuer's metadata leads. The metadata
 // is fetched when a key is first asked for, and again when it is a day old; if
 // that fails, what it led to before stays in use.
-type discovery struct {
+type Discovery struct {
 	issuer string
 	places []string // where the metadata may be
 	client *http.Client
@@ -39,13 +39,17 @@ type discovery struct {
 	err  error         // of the last fetch
 }
 
-// discover prepares the discovery of an issuer's keys.
-func discover(issuer string, client *http.Client, now func() time.Time) (*discovery, error) {
+// Discover prepares the discovery of an issuer's keys. It fetches nothing yet.
+// The client and the clock are as in [Config].
+func Discover(issuer string, client *http.Client, now func() time.Time) (*Discovery, error) {
 	u, err := url.Parse(issuer)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("an issuer without jwks needs an http or https URL without query and fragment")
 	}
-	d := &discovery{issuer: issuer, places: metadataURLs(u), client: &http.Client{}, now: now, turn: make(chan struct{}, 1)}
+	if now == nil {
+		now = time.Now
+	}
+	d := &Discovery{issuer: issuer, places: metadataURLs(u), client: &http.Client{}, now: now, turn: make(chan struct{}, 1)}
 	if client != nil {
 		*d.client = *client
 	}
@@ -65,16 +69,16 @@ func metadataURLs(issuer *url.URL) []string {
 }
 
 // Find implements [keys.Set].
-func (d *discovery) Find(ctx context.Context, kid, alg string) ([]jose.JSONWebKey, error) {
+func (d *Discovery) Find(ctx context.Context, kid, alg string) ([]jose.JSONWebKey, error) {
 	set, err := d.set(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", keys.ErrUnavailable, err)
 	}
-	return set.Find(ctx, kid, alg)
+	return published{Set: set, fetched: set.Fetched, now: d.now}.Find(ctx, kid, alg)
 }
 
 // set is where the keys are. One caller fetches; the others wait for it.
-func (d *discovery) set(ctx context.Context) (*keys.Remote, error) {
+func (d *Discovery) set(ctx context.Context) (*keys.Remote, error) {
 	select {
 	case d.turn <- struct{}{}:
 		defer func() { <-d.turn }()
@@ -95,7 +99,7 @@ func (d *discovery) set(ctx context.Context) (*keys.Remote, error) {
 }
 
 // fetch looks in each place, and takes the first metadata that is the issuer's.
-func (d *discovery) fetch(ctx context.Context) error {
+func (d *Discovery) fetch(ctx context.Context) error {
 	// Others go by the outcome, too, whose time is not over.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discoveryTimeout)
 	defer cancel()
@@ -115,7 +119,7 @@ func (d *discovery) fetch(ctx context.Context) error {
 
 // use goes on with the keys at a URL; if it is the same as before, with what is
 // known of them.
-func (d *discovery) use(jwks string) error {
+func (d *Discovery) use(jwks string) error {
 	if d.keys != nil && d.url == jwks {
 		return nil
 	}
@@ -132,7 +136,7 @@ func (d *discovery) use(jwks string) error {
 
 // metadata fetches metadata and returns its jwks_uri. It must say that it is the
 // issuer's (RFC 8414 §3.3).
-func (d *discovery) metadata(ctx context.Context, place string) (jwks string, err error) {
+func (d *Discovery) metadata(ctx context.Context, place string) (jwks string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, place, nil)
 	if err != nil {
 		return "", err

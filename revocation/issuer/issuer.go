@@ -81,11 +81,14 @@ func New(c Config) (*Issuer, error) {
 		c.Now = time.Now
 	}
 	if c.Keys == nil {
-		found, err := discover(c.URL, c.Client, c.Now)
+		found, err := Discover(c.URL, c.Client, c.Now)
 		if err != nil {
 			return nil, err
 		}
 		c.Keys = found
+	}
+	if remote, ok := c.Keys.(*keys.Remote); ok {
+		c.Keys = published{Set: remote, fetched: remote.Fetched, now: c.Now}
 	}
 	return &Issuer{c: c}, nil
 }
