@@ -61,6 +61,7 @@ type Verdict struct {
 type Denylist struct {
 	store  Store
 	index  *index
+	kinds  kinds
 	cache  *cache
 	now    func() time.Time
 	failed atomic.Pointer[func(error)] // Options.Failed, never nil
@@ -216,6 +217,7 @@ func (d *Denylist) Revoke(ctx context.Context, records ...Record) error {
 	// Whether stored or unknown: the index must suspect all that may be in the
 	// store. If a record is not there after all, the check will find that out.
 	for i := range live {
+		d.kinds.note(live[i].Key.Kind, live[i].Expires)
 		d.index.add(&live[i].Key, live[i].Expires)
 	}
 	if err != nil {

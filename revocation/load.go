@@ -64,6 +64,7 @@ func (d *Denylist) loadPart(ctx context.Context, into *bulk, i, n int, meter *me
 		}
 		if r.live(now, leeway) {
 			into.add(&r.Key, r.Expires)
+			d.kinds.note(r.Key.Kind, r.Expires)
 		}
 		if count++; count%meterEvery == 0 {
 			meter.count(i, &r.Key)
