@@ -2,8 +2,11 @@ package endpoint
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -16,11 +19,31 @@ type refusal struct {
 	code        string
 	description string
 	basic       bool // the client tried Basic
-	err         error
+	// fields says of each invalid part of the body what is wrong; nil if the
+	// refusal is about something else.
+	fields map[string]string
+	err    error
 }
 
 func invalidRequest(description string) *refusal {
 	return &refusal{status: http.StatusBadRequest, code: "invalid_request", description: description}
+}
+
+// wholeBody stands for the name of a field where the body as such is wrong.
+const wholeBody = "body"
+
+func invalidField(name, wrong string) *refusal {
+	return invalidFields(map[string]string{name: wrong})
+}
+
+func invalidFields(fields map[string]string) *refusal {
+	var texts []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		texts = append(texts, name+" "+fields[name])
+	}
+	f := invalidRequest(strings.Join(texts, ", "))
+	f.fields = fields
+	return f
 }
 
 func invalidClient(basic bool) *refusal {
@@ -36,7 +59,7 @@ func unavailable(err error) *refusal {
 	}
 }
 
-func (e *Endpoint) refuse(w http.ResponseWriter, f *refusal) {
+func (e *Endpoint) refuse(w http.ResponseWriter, f *refusal) (status int) {
 	switch f.status {
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
@@ -46,7 +69,7 @@ func (e *Endpoint) refuse(w http.ResponseWriter, f *refusal) {
 	if f.basic {
 		basicChallenge(w.Header(), e.realm)
 	}
-	e.manner.fail(w, f)
+	return e.manner.fail(w, f)
 }
 
 // answer writes JSON: an empty object too, since several widely used clients

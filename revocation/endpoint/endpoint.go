@@ -5,6 +5,7 @@ package endpoint
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -64,8 +65,12 @@ func New(c Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Revoke != "" {
+	switch c.Revoke {
+	case "":
+	case ScopeToken, ScopeSession:
 		scope = c.Revoke
+	default:
+		return nil, fmt.Errorf("revoke %q does not exist", c.Revoke)
 	}
 	return &Endpoint{
 		clients: c.Clients, retain: c.Retain, realm: c.Realm,
@@ -107,8 +112,7 @@ func (e *Endpoint) Serve(lists Lists, w http.ResponseWriter, r *http.Request) Ou
 	}
 	done, refused := e.attempt(lists, h, r, b, err)
 	if refused != nil {
-		e.refuse(w, refused)
-		return Outcome{Status: refused.status, Client: done.Client, Error: refused.code, Err: refused.err}
+		return Outcome{Status: e.refuse(w, refused), Client: done.Client, Error: refused.code, Err: refused.err}
 	}
 	done.Status = e.manner.succeed(w)
 	return done
@@ -172,7 +176,7 @@ func (e *Endpoint) commit(ctx context.Context, list *revocation.Denylist, proof 
 // authenticate returns the client that a request proves to come from. The proof
 // is the record of what must not be used again, or nil.
 func (e *Endpoint) authenticate(r *http.Request, form parameters) (client *Client, proof *revocation.Record, refused *refusal) {
-	given, refused := present(r.Header["Authorization"], form)
+	given, refused := e.manner.credentials(r.Header["Authorization"], form)
 	if refused != nil {
 		return nil, nil, refused
 	}

@@ -27,42 +27,57 @@ var known = map[string]bool{
 	"client_assertion_type": true,
 }
 
+const formType = "application/x-www-form-urlencoded"
+
 // readForm reads the parameters from a request's body, which has been read, or
 // has failed to be.
 func readForm(r *http.Request, b []byte, err error) (parameters, *refusal) {
+	if refused := readable(r, err, formType); refused != nil {
+		return nil, refused
+	}
+	return parseForm(string(b))
+}
+
+// readable says whether a request has a body of a type, and all of it was read.
+func readable(r *http.Request, err error, wanted string) *refusal {
 	if r.Method != http.MethodPost {
-		return nil, &refusal{status: http.StatusMethodNotAllowed, code: "invalid_request", description: "use POST"}
+		return &refusal{status: http.StatusMethodNotAllowed, code: "invalid_request", description: "use POST"}
 	}
 	if misplaced(r.URL.RawQuery) {
-		return nil, invalidRequest("a parameter stands in the query instead of the body")
+		return invalidRequest("a parameter stands in the query instead of the body")
 	}
 	encoding := strings.Join(r.Header["Content-Encoding"], ",")
 	if encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", description: "Content-Encoding is not supported"}
+		return &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", description: "Content-Encoding is not supported"}
 	}
-	types := r.Header["Content-Type"]
-	mediaType := ""
-	if len(types) == 1 {
-		mediaType, _, _ = mime.ParseMediaType(types[0])
-	}
-	if mediaType != "application/x-www-form-urlencoded" {
-		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", description: "Content-Type must be application/x-www-form-urlencoded"}
+	if mediaType(r) != wanted {
+		return &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", description: "Content-Type must be " + wanted}
 	}
 	switch {
 	case errors.Is(err, body.ErrTooLarge):
-		return nil, &refusal{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: err.Error()}
+		return &refusal{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: err.Error()}
 	case errors.Is(err, body.ErrSlow):
-		return nil, &refusal{status: http.StatusRequestTimeout, code: "invalid_request", description: err.Error()}
+		return &refusal{status: http.StatusRequestTimeout, code: "invalid_request", description: err.Error()}
 	case err != nil:
-		return nil, invalidRequest(err.Error())
+		return invalidRequest(err.Error())
 	}
-	return parseForm(string(b))
+	return nil
+}
+
+// mediaType is that of the body, without its parameters.
+func mediaType(r *http.Request) string {
+	types := r.Header["Content-Type"]
+	if len(types) != 1 {
+		return ""
+	}
+	media, _, _ := mime.ParseMediaType(types[0])
+	return media
 }
 
 // parseForm reads a form strictly: what parsers could read in two ways is refused.
 func parseForm(form string) (parameters, *refusal) {
 	if strings.Contains(form, ";") {
-		return nil, invalidRequest("a semicolon is not a separator; write %3B")
+		return nil, invalidField(wholeBody, "has a semicolon, which is not a separator; write %3B")
 	}
 	p := parameters{}
 	for pair := range strings.SplitSeq(form, "&") {
@@ -70,13 +85,13 @@ func parseForm(form string) (parameters, *refusal) {
 		name, err := url.QueryUnescape(rawName)
 		value, err2 := url.QueryUnescape(rawValue)
 		if err != nil || err2 != nil {
-			return nil, invalidRequest("the percent-encoding of the body is not valid")
+			return nil, invalidField(wholeBody, "is not valid percent-encoding")
 		}
 		if !known[name] {
 			continue
 		}
 		if _, twice := p[name]; twice {
-			return nil, invalidRequest(name + " stands twice")
+			return nil, invalidField(name, "stands twice")
 		}
 		p[name] = value
 	}

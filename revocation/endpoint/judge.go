@@ -48,11 +48,11 @@ type verdict struct {
 // the client has it is what entitles it to revoke it, and nothing else.
 func (e *Endpoint) decide(ctx context.Context, client *Client, presented string) (verdict, *refusal) {
 	if strings.TrimSpace(presented) == "" {
-		return verdict{}, invalidRequest("token is missing")
+		return verdict{}, invalidField("token", "is missing")
 	}
 	id := token.Identify(presented)
 	if id.Ambiguous {
-		return verdict{}, invalidRequest("token can be read in more than one way")
+		return verdict{}, invalidField("token", "can be read in more than one way")
 	}
 	claims, hasClaims := token.ReadClaims(presented)
 	if hasClaims {

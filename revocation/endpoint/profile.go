@@ -34,10 +34,12 @@ type manner interface {
 	// read reads the parameters from the body, which has been read, or has
 	// failed to be.
 	read(r *http.Request, b []byte, err error) (parameters, *refusal)
+	// credentials finds those of the client.
+	credentials(authorization []string, form parameters) (credentials, *refusal)
 	// unknown is the answer for a token that does not exist; nil is success.
 	unknown() *refusal
 	succeed(w http.ResponseWriter) (status int)
-	fail(w http.ResponseWriter, f *refusal)
+	fail(w http.ResponseWriter, f *refusal) (status int)
 }
 
 func mannerOf(p Profile) (m manner, scope Scope, err error) {
@@ -46,6 +48,10 @@ func mannerOf(p Profile) (m manner, scope Scope, err error) {
 		return formManner{}, ScopeToken, nil
 	case ProfileSession:
 		return formManner{}, ScopeSession, nil
+	case ProfileJSON:
+		return jsonManner{}, ScopeToken, nil
+	case ProfileFAPI:
+		return fapiManner{}, ScopeToken, nil
 	}
 	return nil, "", fmt.Errorf("profile %q does not exist", p)
 }
@@ -59,6 +65,10 @@ func (formManner) read(r *http.Request, b []byte, err error) (parameters, *refus
 	return readForm(r, b, err)
 }
 
+func (formManner) credentials(authorization []string, form parameters) (credentials, *refusal) {
+	return present(authorization, form)
+}
+
 func (formManner) unknown() *refusal { return nil }
 
 func (formManner) succeed(w http.ResponseWriter) int {
@@ -66,9 +76,10 @@ func (formManner) succeed(w http.ResponseWriter) int {
 	return http.StatusOK
 }
 
-func (formManner) fail(w http.ResponseWriter, f *refusal) {
+func (formManner) fail(w http.ResponseWriter, f *refusal) int {
 	answer(w, f.status, struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description,omitempty"`
 	}{f.code, f.description})
+	return f.status
 }
