@@ -69,9 +69,9 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 		return verdict{}, unavailable(err)
 	case known && !facts.Active:
 		return verdict{unknown: true}, nil
-	case known && facts.Client != "" && facts.Client != client.ID && client.public():
+	case known && !client.mayOwn(facts.Client) && client.public():
 		return verdict{}, nil // it lives on, and a stranger is not told so
-	case known && facts.Client != "" && facts.Client != client.ID:
+	case known && !client.mayOwn(facts.Client):
 		return verdict{}, &refusal{
 			status: http.StatusBadRequest, code: "invalid_grant",
 			description: "the token was issued to another client",
@@ -89,11 +89,11 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 	}
 	v := verdict{}
 	for _, key := range append([]revocation.Key{id.Key}, id.Others...) {
-		v.records = append(v.records, revocation.Record{Key: key, Revoked: now, Expires: expires, By: client.ID})
+		v.records = append(v.records, revocation.Record{Key: key, Revoked: now, Expires: expires, By: client.by()})
 	}
 	if facts.Issuer != "" && facts.Session != "" && (e.scope == ScopeSession || facts.Refresh) {
 		v.records = append(v.records, revocation.Record{
-			Key: revocation.SessionKey(facts.Issuer, facts.Session), Revoked: now, Expires: now.Add(e.retain), By: client.ID,
+			Key: revocation.SessionKey(facts.Issuer, facts.Session), Revoked: now, Expires: now.Add(e.retain), By: client.by(),
 		})
 	}
 	return v, nil
