@@ -25,6 +25,10 @@ const (
 	maxAhead    = 10 * time.Minute
 	clockLeeway = 30 * time.Second
 
+	// usingTime is how long it may take from when an assertion is accepted until
+	// that it was used is durable.
+	usingTime = time.Minute
+
 	maxJTI = 256 // bytes
 )
 
@@ -51,6 +55,27 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(a))
 }
 
+// presentAssertion reads what an assertion and the client_id beside it say about
+// the client (RFC 7521 §4.2).
+func presentAssertion(kind, assertion, formID string) (credentials, *refusal) {
+	if kind != assertionType {
+		return credentials{}, invalidClient(false)
+	}
+	t, err := keys.Unverified(assertion)
+	if err != nil {
+		return credentials{}, invalidClient(false)
+	}
+	var said struct {
+		Subject string `json:"sub"`
+	}
+	_ = json.Unmarshal(t.Payload, &said) // what cannot be read is refused in its turn
+	c := credentials{assertion: assertion, readings: []reading{{id: said.Subject}}}
+	if formID != "" {
+		c.readings = append(c.readings, reading{id: formID})
+	}
+	return c, nil
+}
+
 // assert returns the client that has signed an assertion, and the record of the
 // assertion's use. What can be refused without a key is refused without asking
 // for one.
@@ -64,7 +89,7 @@ func (e *Endpoint) assert(r *http.Request, given credentials) (*Client, *revocat
 	if why == "" {
 		why = said.wrong(now, e.audiences(r))
 	}
-	if id := given.readings[0].id; why == "" && id != "" && id != said.Subject {
+	if why == "" && len(named(given.readings, said.Subject)) < len(given.readings) {
 		why = "client_id is not that of the assertion"
 	}
 	if why != "" {
@@ -82,9 +107,9 @@ func (e *Endpoint) assert(r *http.Request, given credentials) (*Client, *revocat
 	case err != nil:
 		return nil, nil, invalidClient(false)
 	}
-	// It is remembered for as long as it would be accepted, and as a commit of
-	// what was accepted at the last moment may take.
-	end := time.Unix(int64(*said.Expires), 0).Add(time.Second + clockLeeway + commitTimeout)
+	// It is remembered for as long as it would be accepted, and as it may take to
+	// commit what was accepted at the last moment.
+	end := time.Unix(int64(*said.Expires), 0).Add(time.Second + clockLeeway + usingTime)
 	return client, &revocation.Record{Key: revocation.UsedKey(client.ID, said.ID), Revoked: now, Expires: end, By: client.ID}, nil
 }
 

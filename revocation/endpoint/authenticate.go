@@ -15,7 +15,7 @@ type credentials struct {
 	// credentials can be read in two ways.
 	readings []reading
 	// assertion is a JWT that says who the client is, and empty for every method
-	// but two. It names the client, and the one reading has an id or none.
+	// but two. The readings are then what it says, and client_id.
 	assertion string
 }
 
@@ -37,10 +37,7 @@ func present(authorization []string, form parameters) (credentials, *refusal) {
 	case tried && (secret != "" || assertion), secret != "" && assertion:
 		return credentials{}, invalidRequest("more than one client authentication method")
 	case assertion:
-		if form["client_assertion_type"] != assertionType || form["client_assertion"] == "" {
-			return credentials{}, invalidClient(false)
-		}
-		return credentials{readings: []reading{{id: id}}, assertion: form["client_assertion"]}, nil
+		return presentAssertion(form["client_assertion_type"], form["client_assertion"], id)
 	case tried:
 		return presentBasic(basic, id)
 	case id == "":
