@@ -100,10 +100,7 @@ func (e *Endpoint) assert(r *http.Request, given credentials) (*Client, *revocat
 	client := e.clients.byID[said.Subject]
 	switch err := client.signed(r.Context(), given.assertion, t.Alg); {
 	case errors.Is(err, keys.ErrUnavailable):
-		return nil, nil, &refusal{
-			status: http.StatusServiceUnavailable, code: "temporarily_unavailable",
-			description: "the client's keys are not available; try again", err: fmt.Errorf("client %s: %w", client.ID, err),
-		}
+		return nil, nil, undecided(fmt.Errorf("client %s: %w", client.ID, err))
 	case err != nil:
 		return nil, nil, invalidClient(false)
 	}

@@ -120,6 +120,13 @@ func (c *Clients) authenticate(ctx context.Context, given credentials, shown cer
 	return client, nil
 }
 
+// undecided says that it could not be found out now who the client is.
+func undecided(err error) *refusal {
+	f := unavailable(err)
+	f.description = "the client could not be authenticated now; try again"
+	return f
+}
+
 // pick returns the client that the readings name, and the readings that name
 // it. Where two readings name two clients, the one of the RFC counts. An unknown
 // client has as many readings as a known one, and so costs as much.

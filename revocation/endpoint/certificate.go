@@ -3,6 +3,7 @@ package endpoint
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -43,8 +44,11 @@ func (c *Client) certified(ctx context.Context, shown certificate) (*Client, err
 		return c, nil
 	}
 	if c.allows(SelfSignedTLSClientAuth) {
-		if held, err := c.Keys.(keys.Certificates).Holds(ctx, shown.Certificate); held || err != nil {
-			return c, err
+		switch held, err := c.Keys.(keys.Certificates).Holds(ctx, shown.Certificate); {
+		case err != nil:
+			return nil, fmt.Errorf("client %s: %w", c.ID, err)
+		case held:
+			return c, nil
 		}
 	}
 	return nil, nil

@@ -39,6 +39,9 @@ var oidSyntax = regexp.MustCompile(`^[0-2](\.(0|[1-9][0-9]*))+$`)
 // are compared part by part with the values that the certificate has, and not as
 // texts, of which one name has many.
 func matchDN(text string) (func(*x509.Certificate) bool, error) {
+	if !utf8.ValidString(text) {
+		return nil, errors.New("the distinguished name is not UTF-8")
+	}
 	want, err := ldap.ParseDN(text)
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a distinguished name as in RFC 4514: %w", text, err)

@@ -292,7 +292,7 @@ func (e *Endpoint) authenticate(r *http.Request, form parameters) (client *Clien
 	}
 	client, err := e.clients.authenticate(r.Context(), given, shown(r, e.now()))
 	if err != nil {
-		return nil, nil, unavailable(err)
+		return nil, nil, undecided(err)
 	}
 	if client == nil {
 		return nil, nil, invalidClient(given.method == ClientSecretBasic)
