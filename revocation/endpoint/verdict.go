@@ -15,6 +15,8 @@ import (
 type verdict struct {
 	// records revoke it; none if there is no such token, or none of this client.
 	records []revocation.Record
+	// unknown says that there is no such token.
+	unknown bool
 }
 
 // decide says what becomes of a token. Where nobody vouches for its claims, that
@@ -38,9 +40,9 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 	case err != nil:
 		return verdict{}, unavailable(err)
 	case known && !facts.Active:
-		return verdict{}, nil
-	case known && facts.Client != "" && facts.Client != client.ID:
-		return verdict{}, ofAnother(client)
+		return verdict{unknown: true}, nil
+	case known && !client.mayOwn(facts.Client):
+		return verdict{}, ofAnother(client) // or it lives on, and nobody is told so
 	case known && claims.ForClient(e.clients.has):
 		return verdict{}, unsupported("ID token")
 	}
@@ -48,11 +50,11 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 	v := verdict{}
 	end := e.end(now, claims, known, facts)
 	for _, key := range append([]revocation.Key{id.Key}, id.Others...) {
-		v.records = append(v.records, revocation.Record{Key: key, Revoked: now, Expires: end, By: client.ID})
+		v.records = append(v.records, revocation.Record{Key: key, Revoked: now, Expires: end, By: client.by()})
 	}
 	if facts.Issuer != "" && facts.Session != "" && (e.scope == ScopeSession || facts.Refresh) {
 		v.records = append(v.records, revocation.Record{
-			Key: revocation.SessionKey(facts.Issuer, facts.Session), Revoked: now, Expires: later(end, now.Add(e.retain)), By: client.ID,
+			Key: revocation.SessionKey(facts.Issuer, facts.Session), Revoked: now, Expires: later(end, now.Add(e.retain)), By: client.by(),
 		})
 	}
 	return v, nil
