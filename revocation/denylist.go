@@ -61,6 +61,7 @@ type Verdict struct {
 type Denylist struct {
 	store  Store
 	index  *index
+	kinds  kinds
 	shares *shares
 	cache  *cache
 	now    func() time.Time
@@ -218,6 +219,7 @@ func (d *Denylist) Revoke(ctx context.Context, records ...Record) error {
 	// Whether stored or unknown: the index must suspect all that may be in the
 	// store. If a record is not there after all, the check will find that out.
 	for i := range live {
+		d.kinds.note(live[i].Key.Kind, live[i].Expires)
 		if d.index.add(&live[i].Key, live[i].Expires) {
 			d.shares.add(&live[i], now)
 		}

@@ -71,6 +71,7 @@ func (d *Denylist) loadPart(ctx context.Context, into *bulk, shares *shareCount,
 		}
 		if r.live(now, leeway) {
 			into.add(&r.Key, r.Expires)
+			d.kinds.note(r.Key.Kind, r.Expires)
 			shares.add(&r)
 		}
 		if count++; count%meterEvery == 0 {
