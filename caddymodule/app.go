@@ -56,6 +56,13 @@ type App struct {
 	// enforces what was revoked before.
 	Clients []Client `json:"clients,omitempty"`
 
+	// The authorization servers whose tokens can be verified here. With their
+	// keys it is known whose a token is; else whoever has one may revoke it.
+	Issuers []Issuer `json:"issuers,omitempty"`
+
+	// Whom to ask about tokens that cannot be verified here.
+	Introspection *Introspection `json:"introspection,omitempty"`
+
 	logger  *zap.Logger
 	store   StoreModule
 	clients *endpoint.Clients

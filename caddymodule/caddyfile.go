@@ -33,16 +33,21 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		cache <size>
 //		retain <duration>
 //		leeway <duration>
+//		issuer <url> { ... }
+//		introspection <url> { ... }
 //		client <id> {
 //			auth <method>...
 //			secret <secret>
 //			secret_hash <hash>
+//			jwks <url or file>
+//			tls_subject_dn <dn>
+//			tls_san_dns|tls_san_uri|tls_san_ip|tls_san_email <name>
 //			origin <origin>...
 //		}
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the name of the option
-	return options(d, "client", a.unmarshalOption)
+	return options(d, a.unmarshalOption, "client", "issuer")
 }
 
 func (a *App) unmarshalOption(d *caddyfile.Dispenser) (err error) {
@@ -52,9 +57,7 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser) (err error) {
 	case "cache":
 		a.CacheSize, err = size(d)
 	case "retain":
-		if a.Retain, err = duration(d); err == nil && a.Retain <= 0 {
-			err = d.Errf("retain must be more than 0, not %s", d.Val())
-		}
+		a.Retain, err = positive(d)
 	case "leeway":
 		var leeway caddy.Duration
 		if leeway, err = duration(d); err == nil && leeway < 0 {
@@ -63,7 +66,11 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser) (err error) {
 		a.Leeway = &leeway
 	case "client":
 		return a.unmarshalClient(d)
-	case "cluster", "max_staleness", "when_unavailable", "issuer", "introspection":
+	case "issuer":
+		return a.unmarshalIssuer(d)
+	case "introspection":
+		return a.unmarshalIntrospection(d)
+	case "cluster", "max_staleness", "when_unavailable":
 		return notSupported(d)
 	default:
 		return d.Errf("token_revocation has no option %q", option)
@@ -100,7 +107,7 @@ func (a *App) unmarshalClient(d *caddyfile.Dispenser) error {
 	if slices.ContainsFunc(a.Clients, func(c Client) bool { return c.ID == id }) {
 		return d.Errf("client %s is there twice", id)
 	}
-	if err := options(d, "", client.unmarshalOption); err != nil {
+	if err := options(d, client.unmarshalOption); err != nil {
 		return err
 	}
 	if err := client.check(); err != nil {
@@ -119,32 +126,36 @@ func (c *Client) unmarshalOption(d *caddyfile.Dispenser) (err error) {
 	case "secret_hash":
 		c.SecretHash, err = one(d)
 	case "origin":
-		if c.Origins = d.RemainingArgs(); len(c.Origins) == 0 {
-			err = d.ArgErr()
-		}
-	case "jwks", "tls_subject_dn", "tls_san_dns", "tls_san_uri", "tls_san_ip", "tls_san_email":
-		return notSupported(d)
+		c.Origins, err = some(d)
+	case "jwks":
+		c.JWKS, err = checked(d, unlessPlaceholder(checkJWKS))
+	case "tls_subject_dn":
+		c.TLSSubjectDN, err = one(d)
+	case "tls_san_dns":
+		c.TLSSANDNS, err = one(d)
+	case "tls_san_uri":
+		c.TLSSANURI, err = one(d)
+	case "tls_san_ip":
+		c.TLSSANIP, err = one(d)
+	case "tls_san_email":
+		c.TLSSANEmail, err = one(d)
 	default:
 		return d.Errf("client has no option %q", option)
 	}
 	return err
 }
 
-func methods(d *caddyfile.Dispenser) (list []string, err error) {
-	for d.NextArg() {
-		switch d.Val() {
-		case "client_secret_basic", "client_secret_post", "none":
-			list = append(list, d.Val())
-		case "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth":
-			return nil, notSupported(d)
+func methods(d *caddyfile.Dispenser) ([]string, error) {
+	list, err := some(d)
+	for _, method := range list {
+		switch method {
+		case "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt",
+			"tls_client_auth", "self_signed_tls_client_auth", "none":
 		default:
-			return nil, d.Errf("auth has no method %q", d.Val())
+			return nil, d.Errf("auth has no method %q", method)
 		}
 	}
-	if len(list) == 0 {
-		return nil, d.ArgErr()
-	}
-	return list, nil
+	return list, err
 }
 
 var _ caddyfile.Unmarshaler = (*App)(nil)

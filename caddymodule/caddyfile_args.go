@@ -1,15 +1,19 @@
 package caddymodule
 
 import (
+	"fmt"
+	"slices"
+	"strconv"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/dustin/go-humanize"
 )
 
 // options reads a block: one option after the other, each but the repeatable
-// one at most once, since one of two would be ignored. No argument may stand
+// ones at most once, since one of two would be ignored. No argument may stand
 // before the block.
-func options(d *caddyfile.Dispenser, repeatable string, unmarshal func(*caddyfile.Dispenser) error) error {
+func options(d *caddyfile.Dispenser, unmarshal func(*caddyfile.Dispenser) error, repeatable ...string) error {
 	name := d.Val()
 	if d.NextArg() {
 		return d.Errf("unexpected %q after %s", d.Val(), name)
@@ -17,7 +21,7 @@ func options(d *caddyfile.Dispenser, repeatable string, unmarshal func(*caddyfil
 	seen := map[string]bool{}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
-		if seen[option] && option != repeatable {
+		if seen[option] && !slices.Contains(repeatable, option) {
 			return d.Errf("%s is there twice", option)
 		}
 		seen[option] = true
@@ -43,6 +47,37 @@ func one(d *caddyfile.Dispenser) (string, error) {
 		return "", d.Errf("the argument of %s is empty", option)
 	}
 	return args[0], nil
+}
+
+// some are the arguments of an option, at least one.
+func some(d *caddyfile.Dispenser) ([]string, error) {
+	option := d.Val()
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return nil, d.Errf("%s takes at least one argument", option)
+	}
+	if slices.Contains(args, "") {
+		return nil, d.Errf("an argument of %s is empty", option)
+	}
+	return args, nil
+}
+
+// positive is a duration of more than 0.
+func positive(d *caddyfile.Dispenser) (caddy.Duration, error) {
+	option := d.Val()
+	parsed, err := duration(d)
+	if err == nil && parsed <= 0 {
+		err = d.Errf("%s must be more than 0, not %s", option, d.Val())
+	}
+	return parsed, err
+}
+
+func atLeastOne(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q is not a number from 1 on", s)
+	}
+	return n, nil
 }
 
 func duration(d *caddyfile.Dispenser) (caddy.Duration, error) {

@@ -26,8 +26,10 @@ func parseDirective(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //
 //	token_revocation [<matcher>] {
 //		endpoint <path>|off
-//		profile rfc7009
-//		revoke token
+//		profile rfc7009|session|json|fapi
+//		revoke token|session
+//		relay <url> { ... }
+//		rate_limit <revocations> <interval>
 //		token header <name> [<scheme>...]
 //		token query <parameter>
 //		token cookie <name>
@@ -38,7 +40,7 @@ func parseDirective(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the name of the directive
-	return options(d, "token", h.unmarshalOption)
+	return options(d, h.unmarshalOption, "token")
 }
 
 func (h *Handler) unmarshalOption(d *caddyfile.Dispenser) (err error) {
@@ -46,9 +48,9 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser) (err error) {
 	case "endpoint":
 		h.Endpoint, err = checked(d, checkEndpoint)
 	case "profile":
-		h.Profile, err = choice(d, []string{"rfc7009"}, "session", "json", "fapi")
+		h.Profile, err = choice(d, []string{"rfc7009", "session", "json", "fapi"})
 	case "revoke":
-		h.Revoke, err = choice(d, []string{"token"}, "session")
+		h.Revoke, err = choice(d, []string{"token", "session"})
 	case "when_unavailable":
 		h.WhenUnavailable, err = choice(d, []string{"deny"}, "allow")
 	case "token":
@@ -59,8 +61,10 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser) (err error) {
 		}
 	case "realm":
 		h.Realm, err = checked(d, checkRealm)
-	case "relay", "rate_limit":
-		return notSupported(d)
+	case "relay":
+		return h.unmarshalRelay(d)
+	case "rate_limit":
+		return h.unmarshalRateLimit(d)
 	default:
 		return d.Errf("token_revocation has no option %q", option)
 	}

@@ -19,8 +19,11 @@ type Client struct {
 	ID string `json:"id,omitempty"`
 
 	// How the client may authenticate, by the names of the OAuth registry:
-	// `client_secret_basic`, `client_secret_post`, or `none` for a public
-	// client. Default: the first two, or `none` if it has no secret.
+	// `client_secret_basic`, `client_secret_post`, `client_secret_jwt`,
+	// `private_key_jwt`, `tls_client_auth`, `self_signed_tls_client_auth`, or
+	// `none` for a public client. Default: the first two with a secret,
+	// `private_key_jwt` with `jwks`, `tls_client_auth` with a name of its
+	// certificate, or else `none`.
 	Auth []string `json:"auth,omitempty"`
 
 	// The client's secret as it is.
@@ -29,6 +32,27 @@ type Client struct {
 	// Or a hash of it: bcrypt (such as `caddy hash-password` makes) or argon2id
 	// in the PHC string format.
 	SecretHash string `json:"secret_hash,omitempty"`
+
+	// The client's public keys: the URL or the file of a JWK Set, or the JWK Set
+	// itself. They verify client assertions, and with their `x5c` self-signed
+	// certificates.
+	JWKS string `json:"jwks,omitempty"`
+
+	// The subject of the client's certificate as RFC 4514 writes it, such as
+	// `CN=client,O=Example`. Only one of this and the following.
+	TLSSubjectDN string `json:"tls_subject_dn,omitempty"`
+
+	// Or: a DNS name among its subject alternative names.
+	TLSSANDNS string `json:"tls_san_dns,omitempty"`
+
+	// Or: a URI among them.
+	TLSSANURI string `json:"tls_san_uri,omitempty"`
+
+	// Or: an IP address among them.
+	TLSSANIP string `json:"tls_san_ip,omitempty"`
+
+	// Or: an email address among them.
+	TLSSANEmail string `json:"tls_san_email,omitempty"`
 
 	// The web origins from which scripts of this client may call the endpoint,
 	// such as `https://app.example.com`. Default: none.

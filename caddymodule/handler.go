@@ -46,11 +46,24 @@ type Handler struct {
 	// `/token/revocation`.
 	Endpoint string `json:"endpoint,omitempty"`
 
-	// How the endpoint answers. Default, and so far the only profile: `rfc7009`.
+	// The kind of API that the endpoint stands in for: `rfc7009`, `session` (a
+	// revocation ends the whole session), `json` (JSON or form bodies, success
+	// 204, 422 with a message per field) or `fapi` (`x-fapi-*` header fields,
+	// success 204, 404 for an unknown token). Default: `rfc7009`.
 	Profile string `json:"profile,omitempty"`
 
-	// What a revocation ends. Default, and so far the only choice: `token`.
+	// What a revocation ends: `token`, where a refresh token takes its session
+	// along, or `session`, where any token does. The session must be known from
+	// an issuer or by introspection. Default: what the profile says, which is
+	// `token` but for the profile `session`.
 	Revoke string `json:"revoke,omitempty"`
+
+	// The authorization server's own revocation endpoint, to which requests are
+	// sent on. Default: none.
+	Relay *Relay `json:"relay,omitempty"`
+
+	// How many revocations a client may make. Default: 100 a second.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
 	// Where to look for tokens beside the places that are always looked at.
 	Tokens []TokenPlace `json:"tokens,omitempty"`
@@ -135,6 +148,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		Clients: h.app.clients,
 		Retain:  time.Duration(h.app.Retain),
 		Realm:   h.Realm,
+		Profile: endpoint.Profile(h.Profile),
+		Revoke:  endpoint.Scope(h.Revoke),
 	})
 	return err
 }
@@ -148,8 +163,6 @@ func (h *Handler) setDefaults() error {
 	}{
 		{"endpoint", &h.Endpoint, defaultEndpoint, false},
 		{"realm", &h.Realm, defaultRealm, false},
-		{"profile", &h.Profile, "rfc7009", true},
-		{"revoke", &h.Revoke, "token", true},
 		{"when_unavailable", &h.WhenUnavailable, "deny", true},
 	} {
 		if *option.value == "" {

@@ -5,6 +5,7 @@ package endpoint
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -64,8 +65,12 @@ func New(c Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Revoke != "" {
+	switch c.Revoke {
+	case "":
+	case ScopeToken, ScopeSession:
 		scope = c.Revoke
+	default:
+		return nil, fmt.Errorf("revoke %q does not exist", c.Revoke)
 	}
 	return &Endpoint{
 		clients: c.Clients, retain: c.Retain, realm: c.Realm,

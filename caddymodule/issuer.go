@@ -1,0 +1,78 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// Issuer is an authorization server whose signed tokens can be verified here, so
+// that it is known to whom a token was issued and to which session it belongs.
+type Issuer struct {
+	// The issuer's URL, exactly as in the claim `iss` of its tokens.
+	URL string `json:"url,omitempty"`
+
+	// Where its public keys are: the URL or the file of a JWK Set, or the JWK Set
+	// itself. Default: the `jwks_uri` of the issuer's metadata (OpenID Connect
+	// Discovery or RFC 8414).
+	JWKS string `json:"jwks,omitempty"`
+
+	// What may stand in the claim `aud`; one of a token's is enough. Default:
+	// anything.
+	Audiences []string `json:"audiences,omitempty"`
+
+	// The claims in which the client_id may stand, in this order. Default:
+	// `client_id`, `azp`, `cid`, `appid`.
+	ClientClaims []string `json:"client_claims,omitempty"`
+
+	// The claim that names the session. Default: `sid`.
+	SessionClaim string `json:"session_claim,omitempty"`
+
+	// The claim that names the token. Default: `jti`.
+	IDClaim string `json:"id_claim,omitempty"`
+}
+
+// Introspection asks an authorization server about tokens that nobody can
+// verify here (RFC 7662).
+type Introspection struct {
+	// The introspection endpoint.
+	URL string `json:"url,omitempty"`
+
+	// The client_id with which this server authenticates there.
+	ClientID string `json:"client_id,omitempty"`
+
+	// The secret of that client. A placeholder such as `{env.X}` keeps it out of
+	// the configuration.
+	ClientSecret string `json:"client_secret,omitempty"`
+
+	// How long to wait for an answer. Default: 5s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+}
+
+// checkURL refuses what cannot be asked over HTTP.
+func checkURL(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Host == "":
+		return fmt.Errorf("%q is not a URL, such as https://idp.example.com", s)
+	case u.User != nil:
+		return errors.New("a URL must not contain credentials")
+	case u.Fragment != "":
+		return fmt.Errorf("%q has a fragment", s)
+	}
+	return nil
+}
+
+// checkIssuer refuses what no issuer can be (RFC 8414 §2).
+func checkIssuer(s string) error {
+	if err := checkURL(s); err != nil {
+		return err
+	}
+	if strings.Contains(s, "?") {
+		return fmt.Errorf("%q has a query, as no issuer has", s)
+	}
+	return nil
+}
