@@ -83,30 +83,49 @@ http://localhost:PORT {
 }
 `)
 
+// npmSiteWith is the site with lines in the directive.
+func npmSiteWith(lines ...string) string {
+	block := "\ttoken_revocation {\n\t\t" + strings.Join(lines, "\n\t\t") + "\n\t}\n\treverse_proxy"
+	return strings.Replace(npmSite, "\ttoken_revocation\n\treverse_proxy", block, 1)
+}
+
+// npmLibrary is a library and the ways in which it can authenticate: methods by
+// their registered names, some with a word for how they are written.
+type npmLibrary struct {
+	name string
+	ways []string
+}
+
+const (
+	basicWay  = "client_secret_basic"
+	rawWay    = "client_secret_basic_raw" // not form-encoded
+	postWay   = "client_secret_post"
+	publicWay = "none"
+)
+
 // Each library revokes in each way that it knows.
 func TestNPMClients(t *testing.T) {
-	up := newUpstream(t)
-	c := start(t, npmSite, up)
-	const basic, post, public = "client_secret_basic", "client_secret_post", "none"
-	for _, library := range []struct {
-		name   string
-		styles []string // the first word is the method
-	}{
-		{"oauth4webapi", []string{basic, post, public}},
-		{"openid-client-6", []string{basic, post, public}},
-		{"openid-client-5", []string{basic, post, public}},
-		{"simple-oauth2", []string{basic, basic + "_raw", post}},
-		{"badgateway-oauth2-client", []string{basic, basic + "_raw", post, public}},
-		{"oidc-client-ts", []string{post, public}},
-		{"okta-auth-js", []string{basic, public}},
-		{"ringcentral-sdk", []string{basic, public}},
-	} {
+	c := start(t, npmSite, newUpstream(t))
+	c.tryLibraries(t, "/token/revocation", []npmLibrary{
+		{"oauth4webapi", []string{basicWay, postWay, publicWay}},
+		{"openid-client-6", []string{basicWay, postWay, publicWay}},
+		{"openid-client-5", []string{basicWay, postWay, publicWay}},
+		{"simple-oauth2", []string{basicWay, rawWay, postWay}},
+		{"badgateway-oauth2-client", []string{basicWay, rawWay, postWay, publicWay}},
+		{"oidc-client-ts", []string{postWay, publicWay}},
+		{"okta-auth-js", []string{basicWay, publicWay}},
+		{"ringcentral-sdk", []string{basicWay, publicWay}},
+	})
+}
+
+func (c *caddy) tryLibraries(t *testing.T, endpoint string, list []npmLibrary) {
+	for _, library := range list {
 		t.Run(library.name, func(t *testing.T) {
 			n := runNode(t, library.name)
-			for _, style := range library.styles {
-				t.Run(style, func(t *testing.T) {
-					task := c.npmTask(strings.TrimSuffix(style, "_raw"))
-					task.Style = style
+			for _, way := range library.ways {
+				t.Run(way, func(t *testing.T) {
+					task := c.npmTask(strings.TrimSuffix(way, "_raw"))
+					task.Endpoint, task.Style = c.url+endpoint, way
 					n.try(t, c, task)
 				})
 			}

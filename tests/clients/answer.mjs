@@ -28,7 +28,16 @@ async function codeOf(error) {
     error?.oauth2Code, // @badgateway/oauth2-client
     error?.errorCode, // @okta/okta-auth-js
     error?.data?.payload?.error, // simple-oauth2
+    parsed(error?.body)?.error, // @moovio/sdk
   ]
   const code = places.find((place) => typeof place === 'string')
   return code ?? (await error?.response?.json?.().catch(() => undefined))?.error
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
