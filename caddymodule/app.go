@@ -67,7 +67,8 @@ type App struct {
 	store   StoreModule
 	clients *endpoint.Clients
 	shared  *sharedDenylist
-	key     string // under which shared was acquired; empty if it was not
+	key     string   // under which shared was acquired; empty if it was not
+	kept    []string // what the app has in the pool of what was published
 }
 
 // CaddyModule returns the Caddy module information.
@@ -149,6 +150,10 @@ func (*App) Stop() error { return nil }
 
 // Cleanup lets go of the denylist. The last configuration that does closes it.
 func (a *App) Cleanup() error {
+	for _, name := range a.kept {
+		_, _ = published.Delete(name) // which has nothing to close
+	}
+	a.kept = nil
 	if a.key == "" {
 		return nil
 	}

@@ -89,7 +89,7 @@ func (i *Introspection) unmarshalOption(d *caddyfile.Dispenser) (err error) {
 // running Caddy knows.
 func unlessPlaceholder(check func(string) error) func(string) error {
 	return func(s string) error {
-		if hasPlaceholder(s) {
+		if hasPlaceholder(s) && !isInline(s) {
 			return nil
 		}
 		return check(s)
