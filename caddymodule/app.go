@@ -66,9 +66,12 @@ type App struct {
 	logger  *zap.Logger
 	store   StoreModule
 	clients *endpoint.Clients
+	judge   endpoint.Judge // nil if possession decides
 	shared  *sharedDenylist
 	key     string   // under which shared was acquired; empty if it was not
 	kept    []string // what the app has in the pool of what was published
+
+	issuerURLs []string
 }
 
 // CaddyModule returns the Caddy module information.
@@ -95,6 +98,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	var err error
 	if a.clients, err = provisionClients(a.Clients); err != nil {
+		return err
+	}
+	if err = a.provisionJudge(); err != nil {
 		return err
 	}
 	store, err := ctx.LoadModule(a, "StoreRaw")

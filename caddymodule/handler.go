@@ -140,17 +140,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.Endpoint == endpointOff {
 		return nil
 	}
-	if h.app.clients.Len() == 0 {
-		h.logger.Warn("no clients are configured, so that nobody can revoke a token",
-			zap.String("endpoint", h.Endpoint))
-	}
-	h.endpoint, err = endpoint.New(endpoint.Config{
-		Clients: h.app.clients,
-		Retain:  time.Duration(h.app.Retain),
-		Realm:   h.Realm,
-		Profile: endpoint.Profile(h.Profile),
-		Revoke:  endpoint.Scope(h.Revoke),
-	})
+	h.endpoint, err = h.newEndpoint(ctx)
 	return err
 }
 
@@ -244,7 +234,7 @@ var errReloading = errors.New("another configuration, with another denylist, is 
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	done := h.endpoint.Serve(h.revoking, w, r)
 	for _, record := range done.Records {
-		h.logger.Info("token revoked",
+		h.logger.Info(record.Key.Kind.String()+" revoked",
 			zap.String("client", done.Client),
 			zap.String("digest", record.Key.Prefix()),
 			// As text: a number of nanoseconds ends in 2262.

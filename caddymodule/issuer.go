@@ -1,12 +1,18 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/introspection"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/issuer"
 )
 
 // Issuer is an authorization server whose signed tokens can be verified here, so
@@ -75,4 +81,82 @@ func checkIssuer(s string) error {
 		return fmt.Errorf("%q has a query, as no issuer has", s)
 	}
 	return nil
+}
+
+// provisionJudge makes what knows whose tokens are, or leaves it nil.
+func (a *App) provisionJudge() error {
+	judges := endpoint.Judges{Issuers: map[string]endpoint.Judge{}}
+	for i, configured := range a.Issuers {
+		known, err := a.issuer(configured)
+		if err != nil {
+			return fmt.Errorf("issuers[%d] (%s): %w", i, configured.URL, err)
+		}
+		if judges.Issuers[known.URL()] != nil {
+			return fmt.Errorf("issuers[%d]: %s is there twice", i, known.URL())
+		}
+		judges.Issuers[known.URL()] = known
+	}
+	if a.Introspection != nil {
+		asked, err := a.Introspection.provision()
+		if err != nil {
+			return fmt.Errorf("introspection: %w", err)
+		}
+		judges.Introspection = asked
+	}
+	if len(judges.Issuers) > 0 || judges.Introspection != nil {
+		a.judge = judges
+	}
+	for address := range judges.Issuers {
+		a.issuerURLs = append(a.issuerURLs, address)
+	}
+	return nil
+}
+
+// issuer is one that is configured. It stays the same through reloads, and with
+// it what it has published.
+func (a *App) issuer(configured Issuer) (*issuer.Issuer, error) {
+	address, err := resolve("url", configured.URL)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkIssuer(address); err != nil {
+		return nil, fmt.Errorf("url: %w", err)
+	}
+	config := issuer.Config{
+		URL:          address,
+		Audiences:    configured.Audiences,
+		ClientClaims: configured.ClientClaims,
+		SessionClaim: configured.SessionClaim,
+		IDClaim:      configured.IDClaim,
+		Leeway:       time.Duration(*a.Leeway),
+	}
+	if configured.JWKS != "" {
+		if config.Keys, err = a.keySet(configured.JWKS); err != nil {
+			return nil, err
+		}
+		return issuer.New(config)
+	}
+	name, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	return keep(a, "issuer "+string(name), func() (*issuer.Issuer, error) { return issuer.New(config) })
+}
+
+func (i *Introspection) provision() (*introspection.Introspection, error) {
+	config := introspection.Config{Timeout: time.Duration(i.Timeout)}
+	var err error
+	if config.URL, err = resolve("url", i.URL); err != nil {
+		return nil, err
+	}
+	if err := checkURL(config.URL); err != nil {
+		return nil, fmt.Errorf("url: %w", err)
+	}
+	if config.ClientID, err = resolve("client_id", i.ClientID); err != nil {
+		return nil, err
+	}
+	if config.ClientSecret, err = resolveSecret(i.ClientSecret); err != nil {
+		return nil, fmt.Errorf("client_secret: %w", err)
+	}
+	return introspection.New(config)
 }

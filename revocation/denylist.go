@@ -61,6 +61,8 @@ type Verdict struct {
 type Denylist struct {
 	store  Store
 	index  *index
+	kinds  kinds
+	shares *shares
 	cache  *cache
 	now    func() time.Time
 	failed atomic.Pointer[func(error)] // Options.Failed, never nil
@@ -99,8 +101,8 @@ func open(ctx context.Context, store Store, options Options) (*Denylist, error) 
 		d.now = time.Now
 	}
 	d.apply(options)
-	d.index = newIndex(d.now())
-	if err := d.load(ctx, options.Progress); err != nil {
+	d.index, d.shares = newIndex(d.now()), newShares()
+	if err := d.load(ctx, d.shares, options.Progress); err != nil {
 		return nil, fmt.Errorf("loading the denylist: %w", err)
 	}
 	var err error
@@ -141,7 +143,8 @@ func (d *Denylist) Tune(options Options) error {
 	if options.Leeway <= before {
 		return nil
 	}
-	if err := d.load(context.Background(), options.Progress); err != nil {
+	// Those that are live again had ended, and so are in nobody's share.
+	if err := d.load(context.Background(), nil, options.Progress); err != nil {
 		return fmt.Errorf("loading the denylist again: %w", err)
 	}
 	return nil
@@ -216,7 +219,10 @@ func (d *Denylist) Revoke(ctx context.Context, records ...Record) error {
 	// Whether stored or unknown: the index must suspect all that may be in the
 	// store. If a record is not there after all, the check will find that out.
 	for i := range live {
-		d.index.add(&live[i].Key, live[i].Expires)
+		d.kinds.note(live[i].Key.Kind, live[i].Expires)
+		if d.index.add(&live[i].Key, live[i].Expires) {
+			d.shares.add(&live[i], now)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("revoking: %w", err)

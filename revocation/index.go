@@ -100,13 +100,13 @@ func (x *index) has(key *Key) bool {
 }
 
 // add enters a key until the given end. A key that is there already keeps the
-// later of both ends.
-func (x *index) add(key *Key, end time.Time) {
+// later of both ends. It says whether the key is new.
+func (x *index) add(key *Key, end time.Time) (added bool) {
 	n, tag := x.place(key)
 	s := &x.segments[n]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.enter(tag, x.minute(end))
+	return s.enter(tag, x.minute(end))
 }
 
 // minute is the first whole minute, counted from the epoch, at or after t.
@@ -222,7 +222,8 @@ func (t *table) each(f func(word *atomic.Uint64, w uint64)) {
 	}
 }
 
-func (s *segment) enter(tag, minute uint64) {
+// enter says whether the tag is new.
+func (s *segment) enter(tag, minute uint64) (added bool) {
 	t := s.table.Load()
 	if t == nil {
 		t = s.rebuild(1)
@@ -233,7 +234,7 @@ func (s *segment) enter(tag, minute uint64) {
 		if minute > w&lastMinute {
 			put(word, tag<<minuteBits|minute)
 		}
-		return
+		return false
 	}
 	if w == free {
 		if s.used+1 > int(maxLoad*float64(len(t.lines)*lineWords)) {
@@ -244,6 +245,7 @@ func (s *segment) enter(tag, minute uint64) {
 	put(word, tag<<minuteBits|minute)
 	s.live++
 	s.earliest = min(s.earliest, minute)
+	return true
 }
 
 // rebuild copies the live words into a table for n of them, and lets readers

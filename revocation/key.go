@@ -15,7 +15,7 @@ const (
 	// KindToken is one token: the digest is that of the token's identity.
 	KindToken Kind = 1
 	// KindUsed is something that may be used once and has been, such as a client
-	// assertion; see [Denylist.Use].
+	// assertion; see [Denylist.Use] and [UsedKey].
 	KindUsed Kind = 2
 	// KindSession is a session of an issuer; see [SessionKey].
 	KindSession Kind = 3
@@ -37,6 +37,10 @@ func (k Kind) String() string {
 // SessionKey is the key of a session: the claims iss and sid (OpenID Connect
 // Front-Channel Logout §3) of the tokens that belong to it.
 func SessionKey(issuer, session string) Key { return keyOf(KindSession, issuer, session) }
+
+// UsedKey is the key of a client assertion that has been used: its jti
+// (RFC 7523 §3) belongs to the client, so that no other can use it up.
+func UsedKey(client, jti string) Key { return keyOf(KindUsed, client, jti) }
 
 // keyOf is the key of some texts, each with its length, so that no two lists of
 // texts have the same.

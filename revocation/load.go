@@ -21,18 +21,20 @@ const maxLoaders = 8
 // errLoaded ends a scan at the end of its part.
 var errLoaded = errors.New("loaded")
 
-// load enters every live record of the store into the index. Digests are
-// spread evenly, so that each processor can take an equal part of them.
-func (d *Denylist) load(ctx context.Context, report func(Progress)) error {
+// load enters every live record of the store into the index, and into the
+// shares unless they are nil. Digests are spread evenly, so that each processor
+// can take an equal part of them.
+func (d *Denylist) load(ctx context.Context, into *shares, report func(Progress)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	parts := make([]*bulk, min(runtime.GOMAXPROCS(0), maxLoaders))
+	counts := make([]*shareCount, len(parts))
 	meter := newMeter(len(parts), d.now, report)
 	var wg sync.WaitGroup
 	for i := range parts {
-		parts[i] = &bulk{index: d.index}
+		parts[i], counts[i] = &bulk{index: d.index}, newShareCount(d.now())
 		wg.Go(func() {
-			if err := d.loadPart(ctx, parts[i], i, len(parts), meter); err != nil {
+			if err := d.loadPart(ctx, parts[i], counts[i], i, len(parts), meter); err != nil {
 				cancel(err)
 			}
 		})
@@ -42,6 +44,11 @@ func (d *Denylist) load(ctx context.Context, report func(Progress)) error {
 		return err
 	}
 	d.index.fill(parts)
+	if into != nil {
+		for _, count := range counts {
+			into.fill(count)
+		}
+	}
 	return nil
 }
 
@@ -54,7 +61,7 @@ func border(i, n int) (k Key) {
 	return k
 }
 
-func (d *Denylist) loadPart(ctx context.Context, into *bulk, i, n int, meter *meter) error {
+func (d *Denylist) loadPart(ctx context.Context, into *bulk, shares *shareCount, i, n int, meter *meter) error {
 	now, leeway := d.now(), time.Duration(d.leeway.Load())
 	end := border(i+1, n)
 	count := 0
@@ -64,6 +71,8 @@ func (d *Denylist) loadPart(ctx context.Context, into *bulk, i, n int, meter *me
 		}
 		if r.live(now, leeway) {
 			into.add(&r.Key, r.Expires)
+			d.kinds.note(r.Key.Kind, r.Expires)
+			shares.add(&r)
 		}
 		if count++; count%meterEvery == 0 {
 			meter.count(i, &r.Key)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The index forgets every minute. The store is gone through less often, as
+// Index and shares forget every minute. The store is gone through less often, as
 // that means reading all of it.
 const (
 	sweepEvery = time.Minute
@@ -27,6 +27,7 @@ func (d *Denylist) sweepIndex() {
 	d.sweeping.Lock()
 	defer d.sweeping.Unlock()
 	d.index.sweep(d.ended())
+	d.shares.sweep(d.now())
 }
 
 func (d *Denylist) sweepStore(ctx context.Context) error {

@@ -1,13 +1,17 @@
 package endpoint
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/relay"
 )
 
 // retryAfter is when a client that was turned away may come back.
@@ -22,7 +26,12 @@ type refusal struct {
 	// fields says of each invalid part of the body what is wrong; nil if the
 	// refusal is about something else.
 	fields map[string]string
-	err    error
+	// wait is how long it takes until a retry can succeed; 0 is retryAfter.
+	wait time.Duration
+	// relayed is the answer of the authorization server, to be given as it is;
+	// nil if the refusal is of this side.
+	relayed *relay.Answer
+	err     error
 }
 
 func invalidRequest(description string) *refusal {
@@ -46,8 +55,10 @@ func invalidFields(fields map[string]string) *refusal {
 	return f
 }
 
+const invalidClientCode = "invalid_client"
+
 func invalidClient(basic bool) *refusal {
-	return &refusal{status: http.StatusUnauthorized, code: "invalid_client", description: "client authentication failed", basic: basic}
+	return &refusal{status: http.StatusUnauthorized, code: invalidClientCode, description: "client authentication failed", basic: basic}
 }
 
 // unavailable says that nothing was promised and that a retry may succeed. For
@@ -59,10 +70,23 @@ func unavailable(err error) *refusal {
 	}
 }
 
+// tooMany says when there is room again (RFC 6585 §4). The code is that of
+// RFC 6749 §4.1.2.1, which clients know from 503 too: OAuth has none of its own
+// for this but slow_down, which is about polling (RFC 8628 §3.5).
+func tooMany(description string, wait time.Duration) *refusal {
+	return &refusal{
+		status: http.StatusTooManyRequests, code: "temporarily_unavailable",
+		description: description, wait: max(wait, time.Second),
+	}
+}
+
 func (e *Endpoint) refuse(w http.ResponseWriter, f *refusal) (status int) {
+	if f.relayed != nil {
+		return handBack(w, f.relayed)
+	}
 	switch f.status {
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", f.retryAfter())
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", allow)
 	}
@@ -70,6 +94,12 @@ func (e *Endpoint) refuse(w http.ResponseWriter, f *refusal) (status int) {
 		basicChallenge(w.Header(), e.realm)
 	}
 	return e.manner.fail(w, f)
+}
+
+// retryAfter is the wait in whole seconds, so that a client which keeps to it
+// does not come too early.
+func (f *refusal) retryAfter() string {
+	return strconv.Itoa(int(math.Ceil(cmp.Or(f.wait, retryAfter).Seconds())))
 }
 
 // answer writes JSON: an empty object too, since several widely used clients

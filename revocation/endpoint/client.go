@@ -32,6 +32,13 @@ type Client struct {
 	// Origins are the web origins from which scripts of this client may call
 	// the endpoint, as in the Origin header field: "https://app.example.com".
 	Origins []string
+	// MaxRecords is how many live records the client may have; 0 is
+	// DefaultMaxRecords.
+	MaxRecords int
+
+	// stranger is a client that is not among those of the endpoint: ID is what it
+	// says, or empty.
+	stranger bool
 }
 
 // Validate sets the default and says what is wrong with the rest.
@@ -41,6 +48,9 @@ func (c *Client) Validate() error {
 	}
 	if len(c.ID) > maxID {
 		return fmt.Errorf("an id of %d bytes: at most %d are possible", len(c.ID), maxID)
+	}
+	if c.MaxRecords < 0 {
+		return fmt.Errorf("max records of %d are not possible", c.MaxRecords)
 	}
 	if len(c.Methods) == 0 {
 		c.Methods = []Method{None}

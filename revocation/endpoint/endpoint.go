@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/body"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/relay"
 )
 
 // commitTimeout bounds how long a client waits for its revocation to become
@@ -35,6 +37,22 @@ type Config struct {
 	Revoke Scope
 	// Judge knows whose tokens are. If it is nil, possession decides.
 	Judge Judge
+	// Relay passes requests on to the authorization server, as they came: only
+	// what that accepts is revoked here. A client that is among Clients has to
+	// authenticate here first. Any other is left to the server to judge, whose
+	// success is the authentication then; its records are By the client_id that
+	// it sent, or By "relay" if it sent none. If Relay is nil, nobody is asked.
+	Relay *relay.Relay
+	// RateLimit is how many revocations each client may make; zero is
+	// DefaultRateLimit. Clients that prove nothing are counted by address too.
+	RateLimit RateLimit
+	// Limits remembers who has asked how often; nil is limits of its own. With
+	// those of the endpoint before, a reload forgives nobody.
+	Limits *Limits
+	// RemoteAddr is from where a client asks, which behind a proxy is not who
+	// holds the connection. An address that is not valid is one that nobody
+	// knows, and is limited like any other. Nil is the request's RemoteAddr.
+	RemoteAddr func(*http.Request) netip.Addr
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -47,6 +65,10 @@ type Endpoint struct {
 	manner  manner
 	scope   Scope
 	judge   Judge
+	relay   *relay.Relay
+	rate    RateLimit
+	limits  *Limits
+	address func(*http.Request) netip.Addr
 	now     func() time.Time
 }
 
@@ -58,8 +80,9 @@ func New(c Config) (*Endpoint, error) {
 	if c.Retain <= 0 {
 		return nil, errors.New("retain must be more than 0")
 	}
-	if c.Now == nil {
-		c.Now = time.Now
+	c.setDefaults()
+	if err := c.RateLimit.validate(); err != nil {
+		return nil, err
 	}
 	manner, scope, err := mannerOf(c.Profile)
 	if err != nil {
@@ -74,8 +97,27 @@ func New(c Config) (*Endpoint, error) {
 	}
 	return &Endpoint{
 		clients: c.Clients, retain: c.Retain, realm: c.Realm,
-		manner: manner, scope: scope, judge: c.Judge, now: c.Now,
+		manner: manner, scope: scope, judge: c.Judge, relay: c.Relay,
+		rate: c.RateLimit, limits: c.Limits, address: c.RemoteAddr, now: c.Now,
 	}, nil
+}
+
+func (c *Config) setDefaults() {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.RateLimit == (RateLimit{}) {
+		c.RateLimit = DefaultRateLimit
+	}
+	if c.Limits == nil {
+		c.Limits = NewLimits()
+	}
+	if c.RemoteAddr == nil {
+		c.RemoteAddr = remoteAddr
+	}
+	if c.Relay != nil && c.Judge != nil {
+		c.Judge = advisor{c.Judge}
+	}
 }
 
 // Outcome is what an endpoint did, for logs. It holds nothing secret.
@@ -96,12 +138,24 @@ type Outcome struct {
 // Lists gives the denylist, or an error while it is not there.
 type Lists func(context.Context) (*revocation.Denylist, error)
 
-// Serve answers a request.
-func (e *Endpoint) Serve(lists Lists, w http.ResponseWriter, r *http.Request) Outcome {
+// Serve answers a request. A panic is answered and reported like any other
+// failure on this side, but for [http.ErrAbortHandler], which goes on.
+func (e *Endpoint) Serve(lists Lists, w http.ResponseWriter, r *http.Request) (done Outcome) {
+	sent := &sentWriter{ResponseWriter: w}
+	defer func() {
+		if v := recover(); v != nil {
+			done = e.panicked(sent, v)
+		}
+	}()
+	return e.serve(lists, sent, r)
+}
+
+func (e *Endpoint) serve(lists Lists, w http.ResponseWriter, r *http.Request) Outcome {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Pragma", "no-cache")
 	e.cors(h, r)
+	refused := e.manner.begin(h, r)
 	// Before anything is refused: a server that is to answer waits for what is
 	// left of a body, and a client that is to be asked for it (Expect) for that.
 	b, err := body.Read(w, r, maxBody)
@@ -110,50 +164,93 @@ func (e *Endpoint) Serve(lists Lists, w http.ResponseWriter, r *http.Request) Ou
 		w.WriteHeader(http.StatusNoContent)
 		return Outcome{Status: http.StatusNoContent}
 	}
-	done, refused := e.attempt(lists, h, r, b, err)
-	if refused != nil {
-		return Outcome{Status: e.refuse(w, refused), Client: done.Client, Error: refused.code, Err: refused.err}
+	var done Outcome
+	if refused == nil {
+		done, refused = e.attempt(lists, h, r, b, err)
 	}
-	done.Status = e.manner.succeed(w)
-	return done
+	if refused == nil {
+		done.Status = e.manner.succeed(w)
+		return done
+	}
+	if refused.status == http.StatusUnauthorized || refused.code == invalidClientCode {
+		e.limits.failed(e.address(r), e.now())
+	}
+	return Outcome{Status: e.refuse(w, refused), Client: done.Client, Error: refused.code, Err: refused.err}
 }
 
 // attempt does what a request asks for. Everything that can be wrong with the
-// request is found before anything is done.
+// request is found before anything is done, and before it is passed on.
 func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte, err error) (done Outcome, refused *refusal) {
-	if refused = e.manner.begin(h, r); refused != nil {
-		return done, refused
-	}
 	form, refused := e.manner.read(r, b, err)
 	if refused != nil {
 		return done, refused
 	}
-	client, proof, refused := e.authenticate(r, form)
+	client, proof, refused := e.admit(r, form)
 	if refused != nil {
 		return done, refused
 	}
-	done.Client = client.ID
+	done.Client = client.proved()
 	corsOf(client, h)
 	// A client that hangs up has asked all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), commitTimeout)
+	ctx := context.WithoutCancel(r.Context())
+	deciding, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	v, refused := e.decide(ctx, client, form["token"])
+	v, refused := e.decide(deciding, client, form["token"])
 	if refused != nil {
 		return done, refused
 	}
-	list, err := lists(ctx)
+	list, err := lists(deciding)
 	if err != nil {
 		return done, unavailable(err)
 	}
+	pass := e.relay != nil && (v.unknown || len(v.records) > 0)
 	v.records = slices.DeleteFunc(v.records, func(r revocation.Record) bool { return !list.Live(&r) })
-	if refused = e.commit(ctx, list, proof, v.records); refused != nil {
+	if refused = e.foresee(list, client, proof, v.records); refused != nil {
+		return done, refused
+	}
+	if pass {
+		if refused = e.pass(ctx, r, b); refused != nil {
+			return done, refused
+		}
+		done.Client = client.ID
+	}
+	committing, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	if refused = e.commit(committing, list, proof, v.records); refused != nil {
 		return done, refused
 	}
 	done.Records = v.records
-	if len(v.records) == 0 {
+	if len(v.records) == 0 && !pass {
 		return done, e.manner.unknown()
 	}
 	return done, nil
+}
+
+// foresee refuses what a commit would refuse, and what is more than the client's
+// share of records. What is revoked already can be revoked again in any case.
+func (e *Endpoint) foresee(list *revocation.Denylist, client *Client, proof *revocation.Record, records []revocation.Record) *refusal {
+	if proof != nil {
+		switch verdict := list.Check(&proof.Key); verdict.Outcome {
+		case revocation.Revoked:
+			return invalidClient(false)
+		case revocation.Unknown:
+			return unavailable(verdict.Err)
+		}
+	}
+	share := list.Share(client.by())
+	if share.Records+len(records) <= client.maxRecords() {
+		return nil
+	}
+	more := 0
+	for i := range records {
+		if list.Check(&records[i].Key).Outcome != revocation.Revoked {
+			more++
+		}
+	}
+	if more == 0 || share.Records+more <= client.maxRecords() {
+		return nil
+	}
+	return tooMany("the client has as many revocations stored as it may", share.Frees.Sub(e.now()))
 }
 
 // commit makes records durable, and with them that the proof has been used.

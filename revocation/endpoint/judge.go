@@ -2,11 +2,9 @@ package endpoint
 
 import (
 	"context"
-	"net/http"
-	"strings"
+	"errors"
 	"time"
 
-	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/token"
 )
 
@@ -31,77 +29,41 @@ type Facts struct {
 // Judge finds out facts about tokens.
 type Judge interface {
 	// Judge answers false for a token that it cannot know anything about, so
-	// that possession decides. An error says that the truth could not be found
+	// that possession decides. The error is ErrUnclear for a token that it would
+	// be wrong to call unknown; any other says that the truth could not be found
 	// out now. It must be safe for concurrent use.
 	Judge(ctx context.Context, presented string) (facts Facts, known bool, err error)
 }
 
-// verdict is what is to become of a token that a client wants revoked.
-type verdict struct {
-	// records revoke it; none if there is nothing to revoke.
-	records []revocation.Record
-	// unknown says that there is no such token.
-	unknown bool
+// ErrUnclear says that a token can be read in more than one way, so that nobody
+// can say that there is no such token, nor what else goes with it.
+var ErrUnclear = errors.New("the token can be read in more than one way")
+
+// Judges know together what each of them knows alone.
+type Judges struct {
+	// Issuers verify the tokens of issuers, by the iss claim of these.
+	Issuers map[string]Judge
+	// Introspection knows all others; nil is nobody. A token with a signature of
+	// nobody here is none then, as long as there are issuers.
+	Introspection Judge
 }
 
-// decide says what becomes of a token. Where nobody vouches for its claims, that
-// the client has it is what entitles it to revoke it, and nothing else.
-func (e *Endpoint) decide(ctx context.Context, client *Client, presented string) (verdict, *refusal) {
-	if strings.TrimSpace(presented) == "" {
-		return verdict{}, invalidField("token", "is missing")
+// Judge implements [Judge]. The iss of a token says no more than whom to ask.
+func (j Judges) Judge(ctx context.Context, presented string) (Facts, bool, error) {
+	compact, ok := token.Compact(presented)
+	if !ok { // some API may take it, and no judge knows what that sees in it
+		return Facts{}, false, ErrUnclear
 	}
-	id := token.Identify(presented)
-	if id.Ambiguous {
-		return verdict{}, invalidField("token", "can be read in more than one way")
-	}
-	claims, hasClaims := token.ReadClaims(presented)
-	if hasClaims {
-		if what := claims.NoAccessToken(e.clients.has); what != "" {
-			return verdict{}, &refusal{
-				status: http.StatusBadRequest, code: "unsupported_token_type",
-				description: "this is a " + what + ", which nobody accepts as an access token",
+	claims, signed := token.ReadClaims(compact)
+	for _, iss := range claims.Texts("iss") {
+		if issuer := j.Issuers[iss]; issuer != nil {
+			if facts, known, err := issuer.Judge(ctx, compact); known || err != nil {
+				return facts, known, err
 			}
 		}
 	}
-	facts, known, err := e.facts(ctx, presented)
-	switch {
-	case err != nil:
-		return verdict{}, unavailable(err)
-	case known && !facts.Active:
-		return verdict{unknown: true}, nil
-	case known && facts.Client != "" && facts.Client != client.ID && client.public():
-		return verdict{}, nil // it lives on, and a stranger is not told so
-	case known && facts.Client != "" && facts.Client != client.ID:
-		return verdict{}, &refusal{
-			status: http.StatusBadRequest, code: "invalid_grant",
-			description: "the token was issued to another client",
-		}
+	if j.Introspection != nil {
+		return j.Introspection.Judge(ctx, compact)
 	}
-	now := e.now()
-	expires := now.Add(e.retain)
-	if hasClaims {
-		if end, certain := claims.Expires(); certain || end.After(expires) {
-			expires = end
-		}
-	}
-	if facts.Expires.After(expires) || known && !hasClaims && !facts.Expires.IsZero() {
-		expires = facts.Expires
-	}
-	v := verdict{}
-	for _, key := range append([]revocation.Key{id.Key}, id.Others...) {
-		v.records = append(v.records, revocation.Record{Key: key, Revoked: now, Expires: expires, By: client.ID})
-	}
-	if facts.Issuer != "" && facts.Session != "" && (e.scope == ScopeSession || facts.Refresh) {
-		v.records = append(v.records, revocation.Record{
-			Key: revocation.SessionKey(facts.Issuer, facts.Session), Revoked: now, Expires: now.Add(e.retain), By: client.ID,
-		})
-	}
-	return v, nil
-}
-
-func (e *Endpoint) facts(ctx context.Context, presented string) (Facts, bool, error) {
-	if e.judge == nil {
-		return Facts{}, false, nil
-	}
-	return e.judge.Judge(ctx, presented)
+	return Facts{}, len(j.Issuers) > 0 && signed, nil
 }

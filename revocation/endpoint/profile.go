@@ -38,6 +38,8 @@ type manner interface {
 	credentials(authorization []string, form parameters) (credentials, *refusal)
 	// unknown is the answer for a token that does not exist; nil is success.
 	unknown() *refusal
+	// unanswered is the status where the authorization server does not answer.
+	unanswered() int
 	succeed(w http.ResponseWriter) (status int)
 	fail(w http.ResponseWriter, f *refusal) (status int)
 }
@@ -70,6 +72,9 @@ func (formManner) credentials(authorization []string, form parameters) (credenti
 }
 
 func (formManner) unknown() *refusal { return nil }
+
+// unanswered is 503: RFC 7009 §2.2.1 has it, and has clients try again.
+func (formManner) unanswered() int { return http.StatusServiceUnavailable }
 
 func (formManner) succeed(w http.ResponseWriter) int {
 	answer(w, http.StatusOK, struct{}{})

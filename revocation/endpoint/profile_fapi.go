@@ -103,6 +103,8 @@ func (fapiManner) unknown() *refusal {
 	return &refusal{status: http.StatusNotFound, code: "invalid_request", description: "there is no such token"}
 }
 
+func (fapiManner) unanswered() int { return http.StatusGatewayTimeout }
+
 func (fapiManner) succeed(w http.ResponseWriter) int {
 	w.WriteHeader(http.StatusNoContent)
 	return http.StatusNoContent

@@ -125,6 +125,8 @@ func eachMember(d *json.Decoder, f func(name string, value json.RawMessage)) err
 
 func (jsonManner) unknown() *refusal { return nil }
 
+func (jsonManner) unanswered() int { return http.StatusGatewayTimeout }
+
 func (jsonManner) succeed(w http.ResponseWriter) int {
 	w.WriteHeader(http.StatusNoContent)
 	return http.StatusNoContent

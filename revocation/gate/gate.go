@@ -10,6 +10,7 @@ package gate
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
@@ -55,12 +56,23 @@ type Gate struct {
 	queries []string
 	cookies []string
 	form    formPlace
+	// sessions are the claims in which the session of a token may stand.
+	sessions []string
 }
 
 // New makes a gate that looks at the given places and those that are always
-// looked at.
-func New(places []Place) (*Gate, error) {
-	g := &Gate{schemes: []string{"Bearer", "DPoP"}, queries: []string{"access_token"}}
+// looked at. The session of a token is looked for in its claim sid, and in those
+// that are given beside it.
+func New(places []Place, sessionClaims ...string) (*Gate, error) {
+	g := &Gate{schemes: []string{"Bearer", "DPoP"}, queries: []string{"access_token"}, sessions: []string{"sid"}}
+	for _, claim := range sessionClaims {
+		if claim == "" {
+			return nil, fmt.Errorf("a session claim needs a name")
+		}
+		if !slices.Contains(g.sessions, claim) {
+			g.sessions = append(g.sessions, claim)
+		}
+	}
 	for _, p := range places {
 		if err := g.add(p); err != nil {
 			return nil, err
@@ -133,7 +145,7 @@ type Decision struct {
 // HTTP, are taken out of the request.
 func (g *Gate) Check(list *revocation.Denylist, w http.ResponseWriter, r *http.Request) Decision {
 	g.nothingLater(r)
-	s := search{list: list, decision: Decision{Scheme: "Bearer"}}
+	s := search{list: list, sessions: g.sessions, decision: Decision{Scheme: "Bearer"}}
 	if g.authorization(&s, r.Header) && g.query(&s, r.URL.RawQuery) &&
 		g.inHeaders(&s, r.Header) && g.inCookies(&s, r.Header) && g.inForm(&s, w, r) {
 		s.decision.Reason = Passed
@@ -145,6 +157,7 @@ func (g *Gate) Check(list *revocation.Denylist, w http.ResponseWriter, r *http.R
 // request is refused and nothing further matters.
 type search struct {
 	list     *revocation.Denylist
+	sessions []string // of the gate
 	looked   int
 	decision Decision
 }
@@ -185,7 +198,7 @@ func (s *search) reading(credential string) bool {
 		return true
 	}
 	id := token.Identify(credential)
-	if !s.identity(&id) {
+	if !s.identity(credential, &id) {
 		return false
 	}
 	bare := strings.TrimFunc(credential, aroundToken)
@@ -193,13 +206,13 @@ func (s *search) reading(credential string) bool {
 		return true
 	}
 	id = token.Identify(bare)
-	return s.identity(&id)
+	return s.identity(bare, &id)
 }
 
 // aroundToken is true for quotes, and for space of any kind.
 func aroundToken(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\'' }
 
-func (s *search) identity(id *token.Identity) bool {
+func (s *search) identity(credential string, id *token.Identity) bool {
 	if s.looked++; s.looked > maxCandidates || s.decision.Tokens > maxTokens {
 		return s.malformed("the request has too many tokens")
 	}
@@ -211,6 +224,22 @@ func (s *search) identity(id *token.Identity) bool {
 	}
 	for i := range id.Others {
 		if !s.key(&id.Others[i]) {
+			return false
+		}
+	}
+	return id.Form != token.JWS || !s.list.Has(revocation.KindSession) || s.session(credential)
+}
+
+// session checks the sessions that a JWS says it belongs to. Nobody has verified
+// that: who forges it refuses no more than a forged token.
+func (s *search) session(credential string) bool {
+	list, ok := token.Sessions(credential, s.sessions)
+	if !ok {
+		return s.malformed("a token can be read in more than one way")
+	}
+	for _, of := range list {
+		key := revocation.SessionKey(of.Issuer, of.Name)
+		if !s.key(&key) {
 			return false
 		}
 	}

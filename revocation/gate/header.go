@@ -46,12 +46,13 @@ func (g *Gate) authorization(s *search, h http.Header) bool {
 	if scheme == "DPoP" {
 		s.decision.Scheme = scheme
 	}
-	id := token.Identify(trim(value[end:]))
+	credential := trim(value[end:])
+	id := token.Identify(credential)
 	if !id.Visible {
 		return s.malformed("the Authorization header field is not a scheme and one token")
 	}
 	s.decision.Tokens++
-	if !s.identity(&id) {
+	if !s.identity(credential, &id) {
 		return false
 	}
 	// A JWS whatever stands around it; of anything else a lenient server could

@@ -52,6 +52,7 @@ type Remote struct {
 
 	mu       sync.Mutex
 	document *Static   // nil until there is one
+	since    time.Time // when it was fetched
 	fresh    time.Time // until when it is
 	again    time.Time // no fetch before, after a failure
 	unknown  time.Time // no fetch before for a key that it lacks
@@ -170,7 +171,15 @@ func (r *Remote) fetch(ctx context.Context) {
 		r.again = now.Add(pause)
 		return
 	}
-	r.document, r.fresh = document, now.Add(age)
+	r.document, r.since, r.fresh = document, now, now.Add(age)
+}
+
+// Fetched is when the document that is in use was fetched. Keys may have been
+// published since that it lacks.
+func (r *Remote) Fetched() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.since
 }
 
 // get downloads the document. One who asks for it and goes away does not spoil

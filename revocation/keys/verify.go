@@ -13,7 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 )
 
-// Token is what somebody has signed.
+// Token is what somebody has signed, or seems to have.
 type Token struct {
 	// Alg, Kid and Typ are the header parameters of these names (RFC 7515 §4.1).
 	Alg, Kid, Typ string
@@ -24,6 +24,17 @@ type Token struct {
 	Payload []byte
 }
 
+// Unverified reads a JWS in compact serialization without checking its signature.
+// Nothing in it can be relied on before [Verify] or [VerifyHMAC] has been asked
+// about the same text. The error is ErrForged, for one that neither would accept.
+func Unverified(compact string) (Token, error) {
+	t, err := read(compact)
+	if err != nil {
+		return Token{}, fmt.Errorf("%w: %w", ErrForged, err)
+	}
+	return t, nil
+}
+
 // Verify checks the signature of a JWS in compact serialization (RFC 7515 §7.1)
 // with a key of the set, which is not asked unless the algorithm is one of those
 // that are allowed here, and of [Asymmetric]. The error is ErrForged, or
@@ -31,7 +42,7 @@ type Token struct {
 func Verify(ctx context.Context, compact string, algorithms []string, set Set) (Token, error) {
 	t, signed, err := parse(compact, algorithms, Asymmetric)
 	if err != nil {
-		return Token{}, err
+		return Token{}, fmt.Errorf("%w: %w", ErrForged, err)
 	}
 	candidates, err := set.Find(ctx, t.Kid, t.Alg)
 	if err != nil {
@@ -42,7 +53,7 @@ func Verify(ctx context.Context, compact string, algorithms []string, set Set) (
 		if !fits(key, t.Alg) {
 			continue
 		}
-		if t.Payload, err = signed.Verify(verifier(key, t.Alg)); err == nil {
+		if _, err := signed.Verify(verifier(key, t.Alg)); err == nil {
 			return t, nil
 		}
 	}
@@ -55,64 +66,57 @@ func Verify(ctx context.Context, compact string, algorithms []string, set Set) (
 func VerifyHMAC(compact string, algorithms []string, secret []byte) (Token, error) {
 	t, signed, err := parse(compact, algorithms, Symmetric)
 	if err != nil {
-		return Token{}, err
+		return Token{}, fmt.Errorf("%w: %w", ErrForged, err)
 	}
-	if t.Payload, err = signed.Verify(secret); err != nil {
+	if _, err := signed.Verify(secret); err != nil {
 		return Token{}, fmt.Errorf("%w: the secret did not make it", ErrForged)
 	}
 	return t, nil
 }
 
-// parse reads everything but the payload of a JWS.
+// parse prepares to verify a JWS with an allowed algorithm.
 func parse(compact string, allowed, possible []string) (Token, *jose.JSONWebSignature, error) {
-	forged := func(why string) (Token, *jose.JSONWebSignature, error) {
-		return Token{}, nil, fmt.Errorf("%w: %s", ErrForged, why)
-	}
-	segments := strings.SplitN(compact, ".", 4)
-	if len(segments) != 3 {
-		return forged("not a JWS in compact serialization")
-	}
-	for _, segment := range segments {
-		if !canonical(segment) {
-			return forged("not base64url as it has to be written")
-		}
-	}
-	t, err := readHeader(segments[0])
+	t, err := read(compact)
 	if err != nil {
-		return forged(err.Error())
+		return Token{}, nil, err
 	}
 	if !slices.Contains(allowed, t.Alg) || !slices.Contains(possible, t.Alg) {
-		return forged("the algorithm is not allowed")
+		return Token{}, nil, errors.New("the algorithm is not allowed")
 	}
 	signed, err := jose.ParseSignedCompact(compact, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(t.Alg)})
-	if err != nil {
-		return forged("malformed")
+	if err != nil { // which could hold anything of the token
+		return Token{}, nil, errors.New("malformed")
 	}
 	return t, signed, nil
 }
 
-// canonical says whether a segment is base64url in the one writing that it has:
-// decoders skip line breaks and spare bits.
-func canonical(segment string) bool {
-	b, err := base64.RawURLEncoding.DecodeString(segment)
-	return err == nil && base64.RawURLEncoding.EncodeToString(b) == segment
-}
-
-// readHeader reads a header, and refuses what must be understood and is not:
-// crit (RFC 7515 §4.1.11), and b64, which is nothing without it (RFC 7797 §6).
-func readHeader(segment string) (Token, error) {
-	b, _ := base64.RawURLEncoding.DecodeString(segment)
-	var members map[string]json.RawMessage
-	if json.Unmarshal(b, &members) != nil || members == nil {
+// read reads a JWS, and refuses what must be understood and is not: crit
+// (RFC 7515 §4.1.11), and b64, which is nothing without it (RFC 7797 §6).
+func read(compact string) (Token, error) {
+	segments := strings.SplitN(compact, ".", 4)
+	if len(segments) != 3 {
+		return Token{}, errors.New("not a JWS in compact serialization")
+	}
+	var decoded [3][]byte
+	for i, segment := range segments {
+		b, err := base64.RawURLEncoding.DecodeString(segment)
+		// Decoders skip line breaks and spare bits.
+		if err != nil || base64.RawURLEncoding.EncodeToString(b) != segment {
+			return Token{}, errors.New("not base64url as it has to be written")
+		}
+		decoded[i] = b
+	}
+	var header map[string]json.RawMessage
+	if json.Unmarshal(decoded[0], &header) != nil {
 		return Token{}, errors.New("the header is not a JSON object whose names stand once")
 	}
-	has := func(name string) bool { _, there := members[name]; return there }
+	has := func(name string) bool { _, there := header[name]; return there }
 	if has("crit") || has("b64") {
 		return Token{}, errors.New("the header has crit or b64")
 	}
-	t := Token{Foreign: has("jwk") || has("jku") || has("x5u")}
+	t := Token{Foreign: has("jwk") || has("jku") || has("x5u"), Payload: decoded[1]}
 	for name, text := range map[string]*string{"alg": &t.Alg, "kid": &t.Kid, "typ": &t.Typ} {
-		if has(name) && json.Unmarshal(members[name], text) != nil {
+		if has(name) && json.Unmarshal(header[name], text) != nil {
 			return Token{}, fmt.Errorf("%s is not a text", name)
 		}
 	}

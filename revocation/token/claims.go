@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,8 +41,10 @@ func ReadClaims(s string) (Claims, bool) {
 	if json.Unmarshal(decode(header), &c.header) != nil {
 		return Claims{}, false
 	}
-	c.payload, ok = members(decode(payload))
-	return c, ok
+	if c.payload, ok = members(decode(payload)); !ok {
+		return Claims{}, false
+	}
+	return c, true
 }
 
 // signed returns the encoded header and payload of what may be a JWS, in
@@ -135,6 +138,69 @@ func (c Claims) text(name string) string {
 	return s
 }
 
+// Texts are the texts that a claim of this name has: more than one where the name
+// stands more than once. A number's text is how it is written.
+func (c Claims) Texts(name string) (list []string) {
+	for _, m := range c.payload {
+		if m.name == name {
+			if s, ok := literal(m.value); ok {
+				list = append(list, s)
+			}
+		}
+	}
+	return list
+}
+
+// Audiences are the values of aud, which is one or a list (RFC 7519 §4.1.3).
+func (c Claims) Audiences() (list []string) {
+	for _, m := range c.payload {
+		var several []string
+		switch one, ok := literal(m.value); {
+		case m.name != "aud":
+		case ok:
+			list = append(list, one)
+		case json.Unmarshal(m.value, &several) == nil:
+			list = append(list, several...)
+		}
+	}
+	return list
+}
+
+// Has says whether there is a claim of this name that is not null.
+func (c Claims) Has(name string) bool {
+	return slices.ContainsFunc(c.payload, func(m member) bool { return m.name == name && string(m.value) != "null" })
+}
+
+// Symmetric says whether the token is signed with a secret (RFC 7518 §3.2).
+func (c Claims) Symmetric() bool {
+	return strings.HasPrefix(text(c.header["alg"]), "HS")
+}
+
+// Unique says whether each claim stands once, so that there is one way to read it.
+func (c Claims) Unique() bool {
+	seen := make(map[string]bool, len(c.payload))
+	for _, m := range c.payload {
+		seen[m.name] = true
+	}
+	return len(seen) == len(c.payload)
+}
+
+// literal is the text of a JSON string or number.
+func literal(value json.RawMessage) (text string, ok bool) {
+	if json.Unmarshal(value, &text) == nil && string(value) != "null" {
+		return text, true
+	}
+	var number json.Number
+	if json.Unmarshal(value, &number) == nil && number != "" {
+		return number.String(), true
+	}
+	return "", false
+}
+
+// Refresh says whether the token says that it is a refresh token, by its type
+// (rt+jwt) or, as Keycloak has it, by the claim typ.
+func (c Claims) Refresh() bool { return c.typ() == "rt+jwt" || c.text("typ") == "Refresh" }
+
 func (c Claims) has(names ...string) bool {
 	for _, m := range c.payload {
 		for _, name := range names {
@@ -145,6 +211,9 @@ func (c Claims) has(names ...string) bool {
 	}
 	return false
 }
+
+// None says that the token has no claims that can be read.
+func (c Claims) None() bool { return c.header == nil }
 
 func (c Claims) typ() string {
 	var s string
@@ -158,8 +227,8 @@ func (c Claims) typ() string {
 // would accept: a "logout token", an "ID token" or a "client assertion".
 // Otherwise it returns the empty string. The marks are a logout event (OpenID
 // Connect Back-Channel Logout §2.4), a hash of another token (OpenID Connect Core
-// §3.1.3.6), a nonce without any sign of a scope or a client, and a client as iss
-// and sub (RFC 7523 §3).
+// §3.1.3.6), what Keycloak and Cognito write, a nonce without any sign of a scope
+// or a client, and a client as iss and sub (RFC 7523 §3).
 func (c Claims) NoAccessToken(isClient func(id string) bool) string {
 	const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 	switch c.typ() {
@@ -175,11 +244,22 @@ func (c Claims) NoAccessToken(isClient func(id string) bool) string {
 		}
 	}
 	switch {
-	case c.has("at_hash", "c_hash", "s_hash"), c.text("typ") == "ID",
-		c.has("nonce") && c.has("aud") && !c.has("scope", "scp", "client_id", "cid", "jti"):
+	case c.text("typ") == "Logout":
+		return "logout token"
+	case c.has("at_hash", "c_hash", "s_hash"), c.text("typ") == "ID", c.text("token_use") == "id",
+		c.has("nonce") && c.has("aud") && !c.hasAccess():
 		return "ID token"
 	case c.has("aud") && c.text("iss") == c.text("sub") && isClient(c.text("iss")):
 		return "client assertion"
 	}
 	return ""
+}
+
+func (c Claims) hasAccess() bool { return c.has("scope", "scp", "client_id", "cid", "jti") }
+
+// ForClient says whether the token is meant for a client, as ID tokens are
+// (OpenID Connect Core §2), and without any sign of a scope or a client. Of a
+// token that nobody has verified, that says too little.
+func (c Claims) ForClient(isClient func(id string) bool) bool {
+	return c.typ() != "at+jwt" && slices.ContainsFunc(c.Audiences(), isClient) && !c.hasAccess()
 }

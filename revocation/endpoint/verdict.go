@@ -1,0 +1,108 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/token"
+)
+
+// verdict is what is to become of a token that a client wants revoked.
+type verdict struct {
+	// records revoke it; none if there is no such token, or none of this client.
+	records []revocation.Record
+	// unknown says that there is no such token.
+	unknown bool
+}
+
+// decide says what becomes of a token. Where nobody vouches for its claims, that
+// the client has it is what entitles it to revoke it, and nothing else.
+func (e *Endpoint) decide(ctx context.Context, client *Client, presented string) (verdict, *refusal) {
+	if strings.TrimSpace(presented) == "" {
+		return verdict{}, invalidField("token", "is missing")
+	}
+	id := token.Identify(presented)
+	if id.Ambiguous {
+		return verdict{}, invalidField("token", "can be read in more than one way")
+	}
+	claims, _ := token.ReadClaims(presented)
+	if what := claims.NoAccessToken(e.clients.has); what != "" {
+		return verdict{}, unsupported(what)
+	}
+	facts, known, err := e.facts(ctx, presented)
+	switch {
+	case errors.Is(err, ErrUnclear):
+		return verdict{}, invalidField("token", "can be read in more than one way")
+	case err != nil:
+		return verdict{}, unavailable(err)
+	case known && !facts.Active:
+		return verdict{unknown: true}, nil
+	case known && !client.mayOwn(facts.Client):
+		return verdict{}, ofAnother(client) // or it lives on, and nobody is told so
+	case known && claims.ForClient(e.clients.has):
+		return verdict{}, unsupported("ID token")
+	}
+	now := e.now()
+	v := verdict{}
+	end := e.end(now, claims, known, facts)
+	for _, key := range append([]revocation.Key{id.Key}, id.Others...) {
+		v.records = append(v.records, revocation.Record{Key: key, Revoked: now, Expires: end, By: client.by()})
+	}
+	if facts.Issuer != "" && facts.Session != "" && (e.scope == ScopeSession || facts.Refresh) {
+		v.records = append(v.records, revocation.Record{
+			Key: revocation.SessionKey(facts.Issuer, facts.Session), Revoked: now, Expires: later(end, now.Add(e.retain)), By: client.by(),
+		})
+	}
+	return v, nil
+}
+
+func (e *Endpoint) facts(ctx context.Context, presented string) (Facts, bool, error) {
+	if e.judge == nil {
+		return Facts{}, false, nil
+	}
+	return e.judge.Judge(ctx, presented)
+}
+
+// end is when the last of those who accept a token stops doing so: those who
+// read its claims, each in its way, and those who ask whoever stated the facts.
+// Where some of them might see no end, or the token is past its end and yet
+// active, it is at least as far away as retain.
+func (e *Endpoint) end(now time.Time, claims token.Claims, known bool, facts Facts) time.Time {
+	read, everyReader := claims.Expires()
+	end := later(read, facts.Expires)
+	isOpaque := claims.None()
+	if !everyReader && (!isOpaque || facts.Expires.IsZero()) || known && !end.After(now) {
+		return later(end, now.Add(e.retain))
+	}
+	return end
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func unsupported(what string) *refusal {
+	return &refusal{
+		status: http.StatusBadRequest, code: "unsupported_token_type",
+		description: "this is a " + what + ", which nobody accepts as an access token",
+	}
+}
+
+// ofAnother refuses the token of another client. A public client could be
+// anybody, and is not told whether there is such a token.
+func ofAnother(client *Client) *refusal {
+	if client.public() {
+		return nil
+	}
+	return &refusal{
+		status: http.StatusBadRequest, code: "invalid_grant",
+		description: "the token was issued to another client",
+	}
+}
