@@ -136,7 +136,7 @@ func (a *App) issuer(configured Issuer) (*issuer.Issuer, error) {
 		}
 		return issuer.New(config)
 	}
-	name, err := json.Marshal(config)
+	name, err := json.Marshal([]any{address, configured, a.Leeway})
 	if err != nil {
 		return nil, err
 	}

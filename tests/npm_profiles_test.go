@@ -10,14 +10,15 @@ import (
 // always uses, and the other libraries.
 func TestNPMProfileJSON(t *testing.T) {
 	const path = "/oauth2/revoke"
-	c := start(t, npmSiteWith("profile json", "endpoint "+path), newUpstream(t))
-	c.tryLibraries(t, path, []npmLibrary{
+	site := npmSiteWith("profile json", "endpoint "+path)
+	tryLibraries(t, site, path, []npmLibrary{
 		{"moovio-sdk", []string{basicWay, postWay, publicWay}},
 		{"badgateway-oauth2-client", []string{basicWay, postWay, publicWay}},
 		{"oidc-client-ts", []string{postWay, publicWay}},
 		{"okta-auth-js", []string{basicWay, publicWay}},
 		{"ringcentral-sdk", []string{basicWay, publicWay}},
 	})
+	c := start(t, site, newUpstream(t))
 	t.Run("more than RFC 7009 has", func(t *testing.T) {
 		n := runNode(t, "moovio-sdk")
 		task := c.npmTask(basicWay)
@@ -52,8 +53,7 @@ func TestNPMProfileJSON(t *testing.T) {
 // The SDK of the API that the profile session stands in for, and the others.
 func TestNPMProfileSession(t *testing.T) {
 	const path = "/restapi/oauth/revoke"
-	c := start(t, npmSiteWith("profile session", "endpoint "+path), newUpstream(t))
-	c.tryLibraries(t, path, []npmLibrary{
+	tryLibraries(t, npmSiteWith("profile session", "endpoint "+path), path, []npmLibrary{
 		{"ringcentral-sdk", []string{basicWay, publicWay}},
 		{"oauth4webapi", []string{basicWay, postWay, publicWay}},
 		{"openid-client-6", []string{basicWay}},
