@@ -11,8 +11,10 @@ import (
 type npmTask struct {
 	Endpoint string `json:"endpoint"`
 	Issuer   string `json:"issuer"`
-	Client   string `json:"client"`
-	Secret   string `json:"secret,omitempty"`
+	// Metadata is what the library knows of the server beside these.
+	Metadata json.RawMessage `json:"metadata,omitempty"`
+	Client   string          `json:"client"`
+	Secret   string          `json:"secret,omitempty"`
 	// Method is how the client authenticates, by its registered name, and Style
 	// how the library is told to write that, if there is more than one way.
 	Method string `json:"method"`

@@ -155,10 +155,11 @@ func TestNPMIntrospection(t *testing.T) {
 	j.gate(t, "of another client", other.Access, http.StatusOK)
 }
 
-// A refresh token, of which the server says to which session it belongs, takes
-// that along, whose JWTs the gate knows by what the issuer signed.
+// A refresh token takes its session along, whose JWTs the gate knows by what the
+// issuer signed. This server does not say what is a refresh token, so that it
+// takes the option.
 func TestNPMRefreshTokenTakesItsSession(t *testing.T) {
-	j := newJudged(t, issuerJudge+introspectionJudge, "profile rfc7009")
+	j := newJudged(t, issuerJudge+introspectionJudge, "revoke session")
 	mine, again := j.server.signIn(t, asApp, jwtTokens), j.server.signIn(t, asApp, jwtTokens)
 	if o := j.revoke(t, mine.Refresh); o.Error != "" {
 		t.Errorf("%+v", o)

@@ -19,8 +19,8 @@ const (
 	gatewaySecret  = "secret-of-the-gateway-at-the-provider-0123456789"
 )
 
-// newAuthorizationServer starts one with the clients "app" and "other", which
-// have a secret, "page", which has none, "keyed", whose key is given, and
+// newAuthorizationServer starts one with the clients "app", "other" and
+// "backend", which have a secret, "page", which has none, "keyed", whose key is given, and
 // "gateway", which may ask about tokens.
 func newAuthorizationServer(t *testing.T, key clientKey) *authorizationServer {
 	t.Helper()
@@ -30,6 +30,7 @@ func newAuthorizationServer(t *testing.T, key clientKey) *authorizationServer {
 	if err := n.ask(object{"clients": []object{
 		{"client_id": "app", "client_secret": providerSecret},
 		{"client_id": "other", "client_secret": providerSecret},
+		{"client_id": "backend", "client_secret": providerSecret},
 		{"client_id": "page", "token_endpoint_auth_method": "none"},
 		{
 			"client_id": "keyed", "token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": key.alg,

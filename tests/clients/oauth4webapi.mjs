@@ -11,7 +11,7 @@ const authentications = {
 }
 
 await answer(async (task) => {
-  const server = { issuer: task.issuer, revocation_endpoint: task.endpoint }
+  const server = { issuer: task.issuer, revocation_endpoint: task.endpoint, ...task.metadata }
   const client = { client_id: task.client }
   const options = {
     [oauth.allowInsecureRequests]: true,

@@ -1,10 +1,8 @@
 import { custom, Issuer } from 'openid-client-5'
 import { answer } from './answer.mjs'
 
-const mtls = ['tls_client_auth', 'self_signed_tls_client_auth']
-
 await answer(async (task) => {
-  const issuer = new Issuer({ issuer: task.issuer, revocation_endpoint: task.endpoint })
+  const issuer = new Issuer({ issuer: task.issuer, revocation_endpoint: task.endpoint, ...task.metadata })
   const jwks = task.key && { keys: [{ ...task.key, alg: undefined }] }
   const client = new issuer.Client({
     client_id: task.client,
@@ -12,8 +10,6 @@ await answer(async (task) => {
     token_endpoint_auth_method: task.method,
     token_endpoint_auth_signing_alg: task.alg,
   }, jwks)
-  if (mtls.includes(task.method)) {
-    client[custom.http_options] = () => ({ cert: task.certificate, key: task.certificateKey, ca: task.ca })
-  }
+  client[custom.http_options] = () => ({ ca: task.ca, cert: task.certificate, key: task.certificateKey })
   await client.revoke(task.token, task.hint)
 })

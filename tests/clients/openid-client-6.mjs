@@ -1,4 +1,4 @@
-import * as client from 'openid-client-6'
+import * as client from 'openid-client'
 import { answer } from './answer.mjs'
 import { signingKey } from './keys.mjs'
 
@@ -11,7 +11,7 @@ const authentications = {
 }
 
 await answer(async (task) => {
-  const server = { issuer: task.issuer, revocation_endpoint: task.endpoint }
+  const server = { issuer: task.issuer, revocation_endpoint: task.endpoint, ...task.metadata }
   const authentication = await authentications[task.method](task)
   const config = new client.Configuration(server, task.client, {}, authentication)
   client.allowInsecureRequests(config)
