@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -182,6 +183,7 @@ func faults(t *testing.T) map[string]http.HandlerFunc {
 			}
 		},
 		"silence": func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // or the server would not notice who goes
 			select {
 			case <-release:
 			case <-r.Context().Done():
