@@ -54,7 +54,7 @@ func (j Judges) Judge(ctx context.Context, presented string) (Facts, bool, error
 	if !ok { // some API may take it, and no judge knows what that sees in it
 		return Facts{}, false, ErrUnclear
 	}
-	claims, signed := token.ReadClaims(compact)
+	claims, _ := token.ReadClaims(compact)
 	for _, iss := range claims.Texts("iss") {
 		if issuer := j.Issuers[iss]; issuer != nil {
 			if facts, known, err := issuer.Judge(ctx, compact); known || err != nil {
@@ -65,5 +65,5 @@ func (j Judges) Judge(ctx context.Context, presented string) (Facts, bool, error
 	if j.Introspection != nil {
 		return j.Introspection.Judge(ctx, compact)
 	}
-	return Facts{}, len(j.Issuers) > 0 && signed, nil
+	return Facts{}, len(j.Issuers) > 0 && token.Identify(compact).Form == token.JWS, nil
 }
