@@ -38,7 +38,7 @@ func TestCORS(t *testing.T) {
 				t.Errorf("%d %q", a.status, a.body)
 			}
 			for name, want := range map[string]string{
-				"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": "Authorization, Content-Type",
+				"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": "Authorization, *",
 				"Access-Control-Max-Age": "600", "Access-Control-Allow-Credentials": "", "Vary": "Origin", "Allow": "POST, OPTIONS", "Cache-Control": "no-store",
 			} {
 				if got := strings.Join(a.header.Values(name), "|"); got != want {

@@ -17,7 +17,8 @@ func (e *Endpoint) cors(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Allow-Origin", origin)
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 		h.Set("Access-Control-Allow-Methods", http.MethodPost)
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+		// SDKs add fields of their own. The star does not stand for Authorization.
+		h.Set("Access-Control-Allow-Headers", "Authorization, *")
 		h.Set("Access-Control-Max-Age", "600")
 		return
 	}
