@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -20,12 +21,18 @@ func TestPanics(t *testing.T) {
 		"no map": func() { var m map[string]int; m["t0ken"] = 1 },
 	} {
 		for _, profile := range []Profile{ProfileRFC7009, ProfileJSON, ProfileFAPI} {
-			e, err := New(Config{Clients: clients(t, Client{ID: "id", Secret: plain(t, "secret")}), Retain: 1, Profile: profile})
+			e, err := New(Config{
+				Clients: clients(t), Retain: 1, Profile: profile,
+				RemoteAddr: func(*http.Request) netip.Addr { panics(); return netip.Addr{} },
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			w := httptest.NewRecorder()
-			done := e.Serve(func(context.Context) (*revocation.Denylist, error) { panics(); return nil, nil }, w, request("token=t0ken"))
+			done := e.Serve(away, w, request("token=t0ken"))
+			if done.Err == nil {
+				t.Fatalf("%s: %+v", name, done)
+			}
 			if w.Code != 500 || done.Status != 500 || done.Error != "server_error" || !errors.Is(done.Err, errPanic) || len(done.Records) != 0 {
 				t.Errorf("%s: %d %+v", name, w.Code, done)
 			}

@@ -109,6 +109,15 @@ func anonymous(form string) *http.Request {
 	return r
 }
 
+// anyhow is a request that a profile lets pass: fapi does not take the secret of
+// a client, and leaves a stranger to the server.
+func anyhow(p Profile) *http.Request {
+	if p == ProfileFAPI {
+		return anonymous("token=t")
+	}
+	return request("token=t")
+}
+
 // The server's success makes the record, and is the authentication of who is not
 // a client here.
 func TestRelayedClients(t *testing.T) {
@@ -151,6 +160,16 @@ func TestRelayedClients(t *testing.T) {
 	r.SetBasicAuth("theirs", "x")
 	if done, w := s.serve(r); done.Client != "theirs" || w.Code != 200 {
 		t.Errorf("Basic: %+v", done)
+	}
+}
+
+// A client that cannot authenticate in a profile is not a stranger for that.
+func TestRelayedClientOfAnotherProfile(t *testing.T) {
+	s := newRelayed(t, func(c *Config) { c.Profile = ProfileFAPI })
+	for _, r := range []*http.Request{request("token=t"), anonymous("token=t&client_id=public"), anonymous("token=t&client_id=id&client_secret=secret")} {
+		if _, w := s.serve(r); w.Code != 401 || s.asked.Load() != 0 {
+			t.Errorf("%d, the server was asked %d times", w.Code, s.asked.Load())
+		}
 	}
 }
 
@@ -222,7 +241,7 @@ func TestRelayedAndJudged(t *testing.T) {
 				c.Profile = profile
 				c.Judge = judgeFunc(func(string) (Facts, bool, error) { return test.facts, test.known, test.err })
 			})
-			done, w := s.serve(request("token=t"))
+			done, w := s.serve(anyhow(profile))
 			_, revoked := s.revoked("t")
 			if w.Code >= 300 || s.asked.Load() != 1 || revoked != test.token || (s.list.Check(&session).Outcome == revocation.Revoked) != test.session {
 				t.Errorf("%s, %s: %d %+v, the server was asked %d times", name, profile, w.Code, done, s.asked.Load())
@@ -252,7 +271,7 @@ func TestRelayedFailures(t *testing.T) {
 	} {
 		s := newRelayed(t, func(c *Config) { c.Profile = test.profile })
 		s.answer = test.answer
-		done, w := s.serve(request("token=t"))
+		done, w := s.serve(anyhow(test.profile))
 		if w.Code != test.status || done.Status != test.status || done.Err == nil || done.Error == "" || len(done.Records) != 0 {
 			t.Errorf("%s: %d %+v, want %d", test.profile, w.Code, done, test.status)
 		}
@@ -279,7 +298,7 @@ func TestRelayedRefusal(t *testing.T) {
 		}
 		status(429, body)(w, nil)
 	}
-	done, w := s.serve(request("token=t"))
+	done, w := s.serve(anyhow(ProfileFAPI))
 	h := w.Header()
 	if w.Code != 429 || w.Body.String() != body || done.Error != "relayed" || done.Err != nil || done.Status != 429 {
 		t.Errorf("%d %q %+v", w.Code, w.Body, done)
@@ -294,7 +313,7 @@ func TestRelayedRefusal(t *testing.T) {
 		w.Header()["Content-Type"] = nil
 		status(400, "<html>")(w, nil)
 	}
-	if _, w := s.serve(request("token=t")); w.Header().Get("Content-Type") != "" {
+	if _, w := s.serve(anyhow(ProfileFAPI)); w.Header().Get("Content-Type") != "" {
 		t.Errorf("the type was guessed: %v", w.Header())
 	}
 }
