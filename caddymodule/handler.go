@@ -128,15 +128,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	for _, p := range h.Tokens {
 		places = append(places, p.place())
 	}
-	var err error
-	if h.gate, err = gate.New(places); err != nil {
-		return fmt.Errorf("tokens: %w", err)
-	}
 	app, err := ctx.App(appName)
 	if err != nil {
 		return err
 	}
 	h.app = app.(*App)
+	if h.gate, err = gate.New(places, h.app.sessionClaims()...); err != nil {
+		return fmt.Errorf("tokens: %w", err)
+	}
 	if h.Endpoint == endpointOff {
 		return nil
 	}

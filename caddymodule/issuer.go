@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -112,8 +111,8 @@ func (a *App) provisionJudge() error {
 	return nil
 }
 
-// issuer is one that is configured. It stays the same through reloads, and with
-// it what it has published.
+// issuer is one that is configured. What it has published stays known through
+// reloads.
 func (a *App) issuer(configured Issuer) (*issuer.Issuer, error) {
 	address, err := resolve("url", configured.URL)
 	if err != nil {
@@ -136,11 +135,23 @@ func (a *App) issuer(configured Issuer) (*issuer.Issuer, error) {
 		}
 		return issuer.New(config)
 	}
-	name, err := json.Marshal([]any{address, configured, a.Leeway})
+	config.Keys, err = keep(a, "issuer "+address, func() (*issuer.Discovery, error) {
+		return issuer.Discover(address, nil, nil)
+	})
 	if err != nil {
 		return nil, err
 	}
-	return keep(a, "issuer "+string(name), func() (*issuer.Issuer, error) { return issuer.New(config) })
+	return issuer.New(config)
+}
+
+// sessionClaims are those in which issuers are configured to name the session.
+func (a *App) sessionClaims() (list []string) {
+	for _, i := range a.Issuers {
+		if i.SessionClaim != "" {
+			list = append(list, i.SessionClaim)
+		}
+	}
+	return list
 }
 
 func (i *Introspection) provision() (*introspection.Introspection, error) {

@@ -13,3 +13,14 @@ func (d *Denylist) Cached(key Key) bool {
 
 // SweepIndex is the part of Sweep that leaves the store alone.
 func (d *Denylist) SweepIndex() { d.sweepIndex() }
+
+// MaxShares is how many clients are counted.
+const MaxShares = maxShares
+
+// ShareSizes is how many clients are counted, and the most counts of one.
+func (d *Denylist) ShareSizes() (clients, ends int) {
+	for _, t := range d.shares.byClient {
+		ends = max(ends, len(t.ends))
+	}
+	return len(d.shares.byClient), ends
+}

@@ -38,7 +38,7 @@ func newShares() *shares { return &shares{byClient: make(map[string]*tally)} }
 type tally struct {
 	records int
 	first   int64           // no count ends before this minute
-	ends    map[int64]int32 // minute: records
+	ends    map[int64]*int32 // minute: records; a pointer, as loading looks each up
 }
 
 // minute is t in whole minutes since 1970.
@@ -63,7 +63,7 @@ func (s *shares) add(r *Record, now time.Time) {
 func (s *shares) tally(by string) *tally {
 	t := s.byClient[by]
 	if t == nil && len(s.byClient) < maxShares {
-		t = &tally{ends: make(map[int64]int32)}
+		t = &tally{ends: make(map[int64]*int32)}
 		s.byClient[by] = t
 	}
 	return t
@@ -81,7 +81,12 @@ func (t *tally) enter(end int64, n int32) {
 	if t.records == 0 || end < t.first {
 		t.first = end
 	}
-	t.ends[end] += n
+	count := t.ends[end]
+	if count == nil {
+		count = new(int32)
+		t.ends[end] = count
+	}
+	*count += n
 	t.records += int(n)
 }
 
@@ -109,7 +114,7 @@ func (t *tally) sweep(now int64) {
 	for end, n := range t.ends {
 		switch {
 		case end <= now:
-			t.records -= int(n)
+			t.records -= int(*n)
 			delete(t.ends, end)
 		case next == 0 || end < next:
 			next = end
@@ -155,7 +160,7 @@ func (s *shares) fill(c *shareCount) {
 	for by, counted := range c.shares.byClient {
 		if t := s.tally(by); t != nil {
 			for end, n := range counted.ends {
-				t.enter(end, n)
+				t.enter(end, *n)
 			}
 		}
 	}

@@ -133,6 +133,8 @@ func TestUseInvalid(t *testing.T) {
 	bad.Key.Kind = 0
 	f.use(revocation.ErrInvalid, once("a", time.Hour), bad)
 	f.use(nil, once("a", time.Hour))
+	f.use(revocation.ErrInvalid, once("b", -leeway), record(2, time.Hour)) // it could be used again and again
+	f.wants(revocation.Clear, key(2))
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,9 @@ type credentials struct {
 	// readings are what id and secret may be; more than one where Basic
 	// credentials can be read in two ways.
 	readings []reading
+	// assertion is a JWT that says who the client is, and empty for every method
+	// but two. The readings are then what it says, and client_id.
+	assertion string
 }
 
 type reading struct{ id, secret string }
@@ -34,7 +37,7 @@ func present(authorization []string, form parameters) (credentials, *refusal) {
 	case tried && (secret != "" || assertion), secret != "" && assertion:
 		return credentials{}, invalidRequest("more than one client authentication method")
 	case assertion:
-		return credentials{}, invalidClient(false)
+		return presentAssertion(form["client_assertion_type"], form["client_assertion"], id)
 	case tried:
 		return presentBasic(basic, id)
 	case id == "":
@@ -83,10 +86,14 @@ func presentBasic(value, formID string) (credentials, *refusal) {
 	return c, nil
 }
 
-// authenticate returns the client that the credentials prove, or nil.
-func (c *Clients) authenticate(ctx context.Context, given credentials) (*Client, error) {
+// authenticate returns the client that the credentials prove, or nil. Without any
+// but a client_id, the certificate of the connection counts.
+func (c *Clients) authenticate(ctx context.Context, given credentials, shown certificate) (*Client, error) {
 	client, readings := c.pick(given.readings)
 	method := given.method
+	if method == None && client != nil && !client.allows(None) {
+		return client.certified(ctx, shown)
+	}
 	if method == ClientSecretBasic && readings[0].secret == "" {
 		method = None // how some SDKs send a public client
 	}
@@ -111,6 +118,13 @@ func (c *Clients) authenticate(ctx context.Context, given credentials) (*Client,
 		return nil, nil
 	}
 	return client, nil
+}
+
+// undecided says that it could not be found out now who the client is.
+func undecided(err error) *refusal {
+	f := unavailable(err)
+	f.description = "the client could not be authenticated now; try again"
+	return f
 }
 
 // pick returns the client that the readings name, and the readings that name

@@ -85,7 +85,7 @@ func authenticated(t *testing.T, c *Clients, authorization string, form paramete
 	if refused != nil {
 		t.Fatalf("%+v", refused)
 	}
-	client, err := c.authenticate(context.Background(), given)
+	client, err := c.authenticate(context.Background(), given, certificate{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,9 @@ func TestPresent(t *testing.T) {
 		{"none", nil, form("client_id", "a"), None, 0, false},
 		{"none, empty secret", nil, form("client_id", "a", "client_secret", ""), None, 0, false},
 		{"assertion", nil, form("client_assertion", "a"), "", 401, false},
-		{"assertion and id", nil, form("client_id", "a", "client_assertion_type", "a"), "", 401, false},
+		{"assertion type and id", nil, form("client_id", "a", "client_assertion_type", assertionType), "", 401, false},
+		{"assertion of another type", nil, form("client_assertion", "a", "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"), "", 401, false},
+		{"assertion of a type in capitals", nil, form("client_assertion", "a", "client_assertion_type", strings.ToUpper(assertionType)), "", 401, false},
 		{"empty assertion", nil, form("client_id", "a", "client_assertion", "", "client_assertion_type", ""), None, 0, false},
 		{"Basic and post", basic, form("client_secret", "b"), "", 400, false},
 		{"Basic and assertion", basic, form("client_assertion", "b"), "", 400, false},

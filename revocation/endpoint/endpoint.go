@@ -35,6 +35,10 @@ type Config struct {
 	Profile Profile
 	// Revoke is how much dies with a token; empty is what the profile says.
 	Revoke Scope
+	// Audiences are the aud that a client assertion may have in a request (RFC 7523
+	// §3): the URL of the endpoint, and the names of those it stands in for. If it
+	// is nil, no assertion is accepted.
+	Audiences func(*http.Request) []string
 	// Judge knows whose tokens are. If it is nil, possession decides.
 	Judge Judge
 	// Relay passes requests on to the authorization server, as they came: only
@@ -70,6 +74,8 @@ type Endpoint struct {
 	limits  *Limits
 	address func(*http.Request) netip.Addr
 	now     func() time.Time
+
+	audiences func(*http.Request) []string
 }
 
 // New makes an endpoint.
@@ -99,6 +105,7 @@ func New(c Config) (*Endpoint, error) {
 		clients: c.Clients, retain: c.Retain, realm: c.Realm,
 		manner: manner, scope: scope, judge: c.Judge, relay: c.Relay,
 		rate: c.RateLimit, limits: c.Limits, address: c.RemoteAddr, now: c.Now,
+		audiences: c.Audiences,
 	}, nil
 }
 
@@ -111,6 +118,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Limits == nil {
 		c.Limits = NewLimits()
+	}
+	if c.Audiences == nil {
+		c.Audiences = func(*http.Request) []string { return nil }
 	}
 	if c.RemoteAddr == nil {
 		c.RemoteAddr = remoteAddr
@@ -277,9 +287,12 @@ func (e *Endpoint) authenticate(r *http.Request, form parameters) (client *Clien
 	if refused != nil {
 		return nil, nil, refused
 	}
-	client, err := e.clients.authenticate(r.Context(), given)
+	if given.assertion != "" {
+		return e.assert(r, given)
+	}
+	client, err := e.clients.authenticate(r.Context(), given, shown(r, e.now()))
 	if err != nil {
-		return nil, nil, unavailable(err)
+		return nil, nil, undecided(err)
 	}
 	if client == nil {
 		return nil, nil, invalidClient(given.method == ClientSecretBasic)

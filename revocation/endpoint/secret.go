@@ -25,6 +25,7 @@ type Secret struct {
 	// revokes a thousand times a second does not hash as often.
 	right atomic.Pointer[[sha256.Size]byte]
 	slow  func(guess string) bool // nil for a plain secret
+	plain []byte                  // nil for a hashed one; what signs assertions
 }
 
 // PlainSecret is a secret as it is. It must not be empty.
@@ -33,6 +34,7 @@ func PlainSecret(secret string) (*Secret, error) {
 		return nil, errors.New("the secret is empty")
 	}
 	s := newSecret(nil)
+	s.plain = []byte(secret)
 	digest := s.digest(secret)
 	s.right.Store(&digest)
 	return s, nil

@@ -3,10 +3,12 @@ package introspection
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -120,7 +122,7 @@ func (i *Introspection) ask(ctx context.Context, presented string) ([]byte, erro
 	request.Header.Set("Accept", "application/json")
 	response, err := i.client.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, unanswered(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
@@ -136,4 +138,17 @@ func (i *Introspection) ask(ctx context.Context, presented string) ([]byte, erro
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrAnswer, maxAnswer)
 	}
 	return b, nil
+}
+
+// unanswered keeps of an error what this side has found. The rest quotes what came
+// from the server, which has been told the token.
+func unanswered(err error) error {
+	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+		err = failed.Err
+	}
+	network, certificate := (net.Error)(nil), (*tls.CertificateVerificationError)(nil)
+	if errors.As(err, &network) || errors.As(err, &certificate) || errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) {
+		return err
+	}
+	return fmt.Errorf("%w: not HTTP", ErrAnswer)
 }

@@ -1,0 +1,105 @@
+package gate
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+func jwtOf(payload string) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(`{"alg":"ES256"}`)) + "." + encode([]byte(payload)) + ".c2lnbmF0dXJl"
+}
+
+func revokeSession(t *testing.T, list *revocation.Denylist, issuer, session string) revocation.Key {
+	t.Helper()
+	key := revocation.SessionKey(issuer, session)
+	r := revocation.Record{Key: key, Revoked: time.Now(), Expires: time.Now().Add(time.Hour), By: "client"}
+	if err := list.Revoke(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func TestSession(t *testing.T) {
+	list, _ := denylist(t, dead)
+	g := gate(t, Place{In: Cookie, Name: "at"})
+	inCookie := func(token string) *http.Request { return request(http.Header{"Cookie": {"at=" + token}}) }
+	inHeader := func(token string) *http.Request { return request(http.Header{"Authorization": {"Bearer " + token}}) }
+	of := jwtOf(`{"iss":"https://i","sid":"s-1","jti":"9"}`)
+	if d := g.Check(list, nil, inHeader(of)); d.Reason != Passed {
+		t.Fatal(d)
+	}
+	key := revokeSession(t, list, "https://i", "s-1")
+	d := g.Check(list, nil, inHeader(of))
+	if d.Reason != Revoked || d.Record == nil || d.Record.Key != key || strings.Contains(d.Err.Error(), "s-1") {
+		t.Errorf("%+v", d)
+	}
+	serialized := func(token string) string {
+		parts := strings.Split(token, ".")
+		return `{"payload":"` + parts[1] + `","protected":"` + parts[0] + `","signature":"` + parts[2] + `"}`
+	}
+	tokens := map[string]Reason{
+		of: Revoked,
+		jwtOf(`{"iss":"https://i","sid":"s-1","jti":"10"}`):        Revoked,
+		jwtOf(`{"iss":"https://i","sid":"s-2","Sid":"s-1"}`):       Revoked,
+		jwtOf(`{"iss":"https://j","sid":"s-1","iss":"https://i"}`): Revoked,
+		jwtOf(`{"iss":"https://i","sid":"s-2"}`):                   Passed,
+		jwtOf(`{"iss":"https://j","sid":"s-1"}`):                   Passed,
+		jwtOf(`{"iss":"https://i","session_state":"s-1"}`):         Passed,
+		jwtOf(`{"sub":"s-1"}`):                                     Passed,
+		jwtOf(`{"iss":"https://i","sid":"s-1","n":NaN}`):           Malformed,
+		jwtOf(`no JSON`):              Passed,
+		"opaque-0123456789abcdef0123": Passed,
+		"eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..aXY.dGV4dA.dGFn":        Passed,
+		jwtOf(`{` + strings.Repeat(`"iss":"x","sid":"y",`, 5) + `"a":1}`): Malformed,
+	}
+	reasons(t, g, list, inHeader, tokens)
+	reasons(t, g, list, inCookie, tokens)
+	reasons(t, gate(t, Place{In: Header, Name: "X-Token"}), list, func(token string) *http.Request {
+		return request(http.Header{"X-Token": {token}})
+	}, map[string]Reason{
+		serialized(of):                                       Revoked,
+		strings.Replace(of, ".", "=.", 1):                    Revoked,
+		strings.Join(strings.Split(of, ""), " "):             Revoked,
+		serialized(jwtOf(`{"iss":"https://i","sid":"s-2"}`)): Passed,
+	})
+	// The claim that an issuer has for it, beside the usual one.
+	named, err := New(nil, "session_state", "sid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons(t, named, list, inHeader, map[string]Reason{
+		jwtOf(`{"iss":"https://i","session_state":"s-1"}`): Revoked,
+		of: Revoked,
+		jwtOf(`{"iss":"https://i","session_state":"s-2"}`): Passed,
+	})
+	if _, err := New(nil, ""); err == nil {
+		t.Error("a claim without a name is accepted")
+	}
+	// What cannot be known refuses.
+	list2, store2 := denylist(t)
+	revokeSession(t, list2, "https://i", "s-1")
+	store2.failing = http.ErrServerClosed
+	reasons(t, g, list2, inHeader, map[string]Reason{of: Unavailable, dead: Passed})
+}
+
+// BenchmarkSession is what is paid while some session is revoked.
+func BenchmarkSession(b *testing.B) {
+	list, _ := denylist(b)
+	key := revocation.SessionKey("https://i", "s")
+	if err := list.Revoke(b.Context(), revocation.Record{Key: key, Revoked: time.Now(), Expires: time.Now().Add(time.Hour)}); err != nil {
+		b.Fatal(err)
+	}
+	g, r := gate(b), browsing(ofSize("ES256", 64))
+	b.ReportAllocs()
+	for b.Loop() {
+		if d := g.Check(list, nil, r); d.Reason != Passed {
+			b.Fatal(d.Reason)
+		}
+	}
+}
