@@ -97,7 +97,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	var err error
-	if a.clients, err = provisionClients(a.Clients); err != nil {
+	if a.clients, err = a.provisionClients(); err != nil {
 		return err
 	}
 	if err = a.provisionJudge(); err != nil {

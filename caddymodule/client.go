@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/keys"
 )
 
 // Client is an OAuth client that may revoke tokens. Placeholders such as
@@ -38,6 +39,10 @@ type Client struct {
 	// certificates.
 	JWKS string `json:"jwks,omitempty"`
 
+	// With which algorithms the client may sign assertions, by their JOSE names.
+	// Default: all that go with its keys or its secret.
+	SigningAlgs []string `json:"signing_algs,omitempty"`
+
 	// The subject of the client's certificate as RFC 4514 writes it, such as
 	// `CN=client,O=Example`. Only one of this and the following.
 	TLSSubjectDN string `json:"tls_subject_dn,omitempty"`
@@ -57,12 +62,16 @@ type Client struct {
 	// The web origins from which scripts of this client may call the endpoint,
 	// such as `https://app.example.com`. Default: none.
 	Origins []string `json:"origins,omitempty"`
+
+	// How many revocations of this client may be stored at once; one more is
+	// answered 429. Default: 1000000.
+	MaxRecords int `json:"max_records,omitempty"`
 }
 
-func provisionClients(configured []Client) (*endpoint.Clients, error) {
-	list := make([]endpoint.Client, 0, len(configured))
-	for i, c := range configured {
-		client, err := c.provision()
+func (a *App) provisionClients() (*endpoint.Clients, error) {
+	list := make([]endpoint.Client, 0, len(a.Clients))
+	for i, c := range a.Clients {
+		client, err := c.provision(a.keySet)
 		if err != nil {
 			return nil, fmt.Errorf("clients[%d] (%s): %w", i, c.ID, err)
 		}
@@ -76,7 +85,7 @@ func provisionClients(configured []Client) (*endpoint.Clients, error) {
 }
 
 // provision resolves placeholders, into values that no log or admin answer shows.
-func (c *Client) provision() (client endpoint.Client, err error) {
+func (c *Client) provision(keySet func(jwks string) (keys.Set, error)) (client endpoint.Client, err error) {
 	if client.ID, err = resolve("id", c.ID); err != nil {
 		return client, err
 	}
@@ -93,7 +102,34 @@ func (c *Client) provision() (client endpoint.Client, err error) {
 	if client.Secret, err = c.secret(); err != nil {
 		return client, err
 	}
+	if c.JWKS != "" {
+		if client.Keys, err = keySet(c.JWKS); err != nil {
+			return client, err
+		}
+	}
+	if client.Certificate, err = c.certificate(); err != nil {
+		return client, err
+	}
+	client.Algorithms, client.MaxRecords = c.SigningAlgs, c.MaxRecords
 	return client, client.Validate()
+}
+
+func (c *Client) certificate() (subject endpoint.CertificateSubject, err error) {
+	for _, name := range []struct {
+		field, value string
+		resolved     *string
+	}{
+		{"tls_subject_dn", c.TLSSubjectDN, &subject.DN},
+		{"tls_san_dns", c.TLSSANDNS, &subject.DNS},
+		{"tls_san_uri", c.TLSSANURI, &subject.URI},
+		{"tls_san_ip", c.TLSSANIP, &subject.IP},
+		{"tls_san_email", c.TLSSANEmail, &subject.Email},
+	} {
+		if *name.resolved, err = resolve(name.field, name.value); err != nil {
+			return subject, err
+		}
+	}
+	return subject, nil
 }
 
 func (c *Client) secret() (*endpoint.Secret, error) {
@@ -131,9 +167,20 @@ func (c *Client) check() error {
 	switch {
 	case c.Secret != "" && c.SecretHash != "": // is a mistake
 	case hasPlaceholder(c.Secret), hasPlaceholder(c.SecretHash):
-		known.Secret, known.SecretHash = "placeholder", ""
+		known.Secret, known.SecretHash = strings.Repeat("placeholder", 8), "" // long enough for any algorithm
 	}
-	_, err := known.provision()
+	for name, possible := range map[*string]string{
+		&known.TLSSubjectDN: "CN=placeholder",
+		&known.TLSSANDNS:    "placeholder",
+		&known.TLSSANURI:    "urn:placeholder",
+		&known.TLSSANIP:     "127.0.0.1",
+		&known.TLSSANEmail:  "placeholder@example.com",
+	} {
+		if hasPlaceholder(*name) {
+			*name = possible
+		}
+	}
+	_, err := known.provision(uncheckedKeySet)
 	return err
 }
 

@@ -34,6 +34,7 @@ func (h *Handler) newEndpoint(ctx caddy.Context) (*endpoint.Endpoint, error) {
 		Realm:      h.Realm,
 		Profile:    endpoint.Profile(h.Profile),
 		Revoke:     endpoint.Scope(h.Revoke),
+		Audiences:  h.audiences,
 		RemoteAddr: remoteAddr,
 		Limits:     limits,
 		Judge:      h.app.judge,

@@ -37,7 +37,7 @@ func newShares() *shares { return &shares{byClient: make(map[string]*tally)} }
 // that is: sixteen counts serve for twice the time, and some 450 for any time.
 type tally struct {
 	records int
-	first   int64           // no count ends before this minute
+	first   int64            // no count ends before this minute
 	ends    map[int64]*int32 // minute: records; a pointer, as loading looks each up
 }
 

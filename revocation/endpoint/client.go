@@ -228,6 +228,20 @@ func NewClients(list []Client) (*Clients, error) {
 	return c, nil
 }
 
+// only are the clients that may use one of some methods, with these alone.
+func (c *Clients) only(methods ...Method) *Clients {
+	left := *c
+	left.byID = make(map[string]*Client, len(c.byID))
+	for id, client := range c.byID {
+		restricted := *client
+		restricted.Methods = slices.DeleteFunc(slices.Clone(client.Methods), func(m Method) bool { return !slices.Contains(methods, m) })
+		if len(restricted.Methods) > 0 {
+			left.byID[id] = &restricted
+		}
+	}
+	return &left
+}
+
 func (c *Clients) has(id string) bool { return c.byID[id] != nil }
 
 // Len is how many clients there are.

@@ -101,6 +101,9 @@ func New(c Config) (*Endpoint, error) {
 	default:
 		return nil, fmt.Errorf("revoke %q does not exist", c.Revoke)
 	}
+	if c.Profile == ProfileFAPI {
+		c.Clients = c.Clients.only(PrivateKeyJWT, TLSClientAuth)
+	}
 	return &Endpoint{
 		clients: c.Clients, retain: c.Retain, realm: c.Realm,
 		manner: manner, scope: scope, judge: c.Judge, relay: c.Relay,
