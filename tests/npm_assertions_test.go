@@ -51,6 +51,7 @@ func TestNPMAssertions(t *testing.T) {
 		"openid-client-5": "HS256 HS384 HS512 RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c, n := start(t, site, up), runNode(t, name) // each its own, since who often fails has to wait
 			for alg := range strings.FieldsSeq(algorithms) {
 				t.Run(alg, func(t *testing.T) {

@@ -127,6 +127,7 @@ func tryLibraries(t *testing.T, site, endpoint string, list []npmLibrary) {
 	up := newUpstream(t)
 	for _, library := range list {
 		t.Run(library.name, func(t *testing.T) {
+			t.Parallel()
 			c, n := start(t, site, up), runNode(t, library.name)
 			for _, way := range library.ways {
 				t.Run(way, func(t *testing.T) {
