@@ -1,16 +1,20 @@
 package tests
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
 // site is the Caddyfile that most tests use: two clients, one confidential and
 // one public, and a site that proxies to the upstream. EXTRA stands for further
-// lines of the directive.
+// lines of the directive. What limits a client has tests of its own, so that here
+// it is out of the way.
 const site = `
 {
 	admin ADMIN
@@ -28,6 +32,7 @@ const site = `
 }
 http://localhost:PORT {
 	token_revocation {
+		rate_limit 1000000 1s
 		EXTRA
 	}
 	reverse_proxy UPSTREAM
@@ -49,7 +54,28 @@ type answer struct {
 // do sends a request.
 func do(t *testing.T, request *http.Request) answer {
 	t.Helper()
-	response, err := http.DefaultClient.Do(request)
+	return doWith(t, http.DefaultClient, request)
+}
+
+// stranger is a client at an address of its own, as one that failed to
+// authenticate too often is turned away.
+func stranger(t *testing.T) *http.Client {
+	transport := &http.Transport{DialContext: dialAsStranger}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+var addresses atomic.Uint32
+
+func dialAsStranger(ctx context.Context, network, address string) (net.Conn, error) {
+	n := addresses.Add(1)
+	from := &net.TCPAddr{IP: net.IPv4(127, 1+byte(n>>16), byte(n>>8), byte(n))}
+	return (&net.Dialer{LocalAddr: from}).DialContext(ctx, network, address)
+}
+
+func doWith(t *testing.T, client *http.Client, request *http.Request) answer {
+	t.Helper()
+	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,6 +51,59 @@ http://localhost:PORT {
 }
 `
 
+// elsewhereCaddyfile has the options that ask others. Nobody is asked while it
+// is only looked at: nothing of it is there.
+const elsewhereCaddyfile = `
+{
+	admin ADMIN
+	auto_https off
+	token_revocation {
+		store bolt STORE
+		issuer https://idp.invalid
+		issuer https://idp.invalid/tenant {
+			jwks https://idp.invalid/jwks.json
+			audience https://api.example.com other
+			client_claim client_id azp
+			session_claim sid
+			id_claim jti
+		}
+		introspection https://idp.invalid/introspect {
+			client_id gateway
+			client_secret gateway-secret
+			timeout 2s
+		}
+		client signing {
+			jwks https://client.invalid/jwks.json
+		}
+		client shared {
+			auth client_secret_jwt
+			secret a-secret-of-at-least-thirty-two-bytes
+		}
+		client certified {
+			tls_subject_dn "CN=client,O=Example"
+		}
+		client named {
+			auth tls_client_auth
+			tls_san_dns client.example.com
+		}
+	}
+}
+http://localhost:PORT {
+	token_revocation {
+		profile json
+		revoke session
+		relay https://idp.invalid/token/revocation {
+			timeout 3s
+			transport http {
+				dial_timeout 1s
+			}
+		}
+		rate_limit 10 1m
+	}
+	reverse_proxy UPSTREAM
+}
+`
+
 // admin asks the running Caddy at an admin endpoint.
 func (c *caddy) askAdmin(t *testing.T, path, contentType, body string) answer {
 	t.Helper()
@@ -59,6 +112,7 @@ func (c *caddy) askAdmin(t *testing.T, path, contentType, body string) answer {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", contentType)
+	request.Close = true // each configuration has an admin endpoint of its own
 	return do(t, request)
 }
 
@@ -104,34 +158,32 @@ func TestConfiguration(t *testing.T) {
 			}
 		}
 	})
+	t.Run("elsewhere", func(t *testing.T) {
+		a := c.askAdmin(t, "/adapt", "text/caddyfile", elsewhereCaddyfile)
+		for _, part := range []string{
+			`"clients":[{"id":"signing","jwks":"https://client.invalid/jwks.json"},` +
+				`{"auth":["client_secret_jwt"],"id":"shared","secret":"a-secret-of-at-least-thirty-two-bytes"},` +
+				`{"id":"certified","tls_subject_dn":"CN=client,O=Example"},{"auth":["tls_client_auth"],"id":"named","tls_san_dns":"client.example.com"}],` +
+				`"introspection":{"client_id":"gateway","client_secret":"gateway-secret","timeout":2000000000,"url":"https://idp.invalid/introspect"},` +
+				`"issuers":[{"url":"https://idp.invalid"},{"audiences":["https://api.example.com","other"],"client_claims":["client_id","azp"],"id_claim":"jti",` +
+				`"jwks":"https://idp.invalid/jwks.json","session_claim":"sid","url":"https://idp.invalid/tenant"}]`,
+			`{"handler":"token_revocation","profile":"json","rate_limit":{"interval":60000000000,"revocations":10},` +
+				`"relay":{"timeout":3000000000,"transport":{"dial_timeout":1000000000,"protocol":"http"},"url":"https://idp.invalid/token/revocation"},"revoke":"session"}`,
+		} {
+			if a.status != http.StatusOK || !strings.Contains(sorted(t, a.body), part) {
+				t.Errorf("%d %s\nwithout\n%s", a.status, sorted(t, a.body), part)
+			}
+		}
+	})
 	t.Run("later", func(t *testing.T) {
 		global := func(lines string) string { return "{\n\ttoken_revocation {\n" + lines + "\n\t}\n}\n" }
 		directive := func(lines string) string { return ":1 {\n\ttoken_revocation {\n" + lines + "\n\t}\n}\n" }
-		client := func(lines string) string { return global("client a {\n" + lines + "\n}") }
 		for word, caddyfile := range map[string]string{
-			"cluster":                     global("cluster nats nats://a { # HERE\n credentials x\n }"),
-			"max_staleness":               global("max_staleness 30s # HERE"),
-			"when_unavailable":            global("when_unavailable allow # HERE"),
-			"when_unavailable allow":      directive("when_unavailable allow # HERE"),
-			"issuer":                      global("issuer https://a { # HERE\n jwks x\n }"),
-			"introspection":               global("introspection https://a { # HERE\n timeout 5s\n }"),
-			"store memory":                global("store memory # HERE"),
-			"jwks":                        client("jwks https://a # HERE"),
-			"tls_subject_dn":              client("tls_subject_dn CN=a # HERE"),
-			"tls_san_dns":                 client("tls_san_dns a # HERE"),
-			"tls_san_uri":                 client("tls_san_uri a # HERE"),
-			"tls_san_ip":                  client("tls_san_ip ::1 # HERE"),
-			"tls_san_email":               client("tls_san_email a@b # HERE"),
-			"client_secret_jwt":           client("auth client_secret_jwt # HERE"),
-			"private_key_jwt":             client("auth private_key_jwt # HERE"),
-			"tls_client_auth":             client("auth tls_client_auth # HERE"),
-			"self_signed_tls_client_auth": client("auth self_signed_tls_client_auth # HERE"),
-			"profile session":             directive("profile session # HERE"),
-			"profile json":                directive("profile json # HERE"),
-			"profile fapi":                directive("profile fapi # HERE"),
-			"revoke session":              directive("revoke session # HERE"),
-			"relay":                       directive("relay https://a { # HERE\n timeout 5s\n }"),
-			"rate_limit":                  directive("rate_limit 100 1s # HERE"),
+			"cluster":                global("cluster nats nats://a { # HERE\n credentials x\n }"),
+			"max_staleness":          global("max_staleness 30s # HERE"),
+			"when_unavailable":       global("when_unavailable allow # HERE"),
+			"when_unavailable allow": directive("when_unavailable allow # HERE"),
+			"store memory":           global("store memory # HERE"),
 		} {
 			line := 1 + strings.Count(caddyfile[:strings.Index(caddyfile, "# HERE")], "\n")
 			why := errorOf(t, c.askAdmin(t, "/adapt", "text/caddyfile", caddyfile))
@@ -165,7 +217,7 @@ func TestConfiguration(t *testing.T) {
 			{`"backend":"bolt"`, `"backend":"bolt","sync":false`, `"sync"`},
 			{`"id":"backend",`, ``, "clients[0]"},
 			{`"id":"simple"`, `"id":"simple","auth":["client_secret_post"]`, "clients[3] (simple): auth client_secret_post needs a secret"},
-			{`"id":"simple"`, `"id":"simple","auth":["private_key_jwt"]`, `clients[3] (simple): auth "private_key_jwt" is not supported`},
+			{`"id":"simple"`, `"id":"simple","auth":["private_key_jwt"]`, "clients[3] (simple): auth private_key_jwt needs the client's keys"},
 			{`"id":"simple"`, `"id":"webapp"`, "client webapp is there twice"},
 			{`"id":"simple"`, `"id":"simple","secret":"{env.NOT_SET_ANYWHERE}"`, "clients[3] (simple): secret: evaluated placeholder {env.NOT_SET_ANYWHERE} is empty"},
 			{`"http://localhost:3000"`, `"*"`, `clients[2] (webapp): "*"`},
@@ -173,8 +225,18 @@ func TestConfiguration(t *testing.T) {
 			{`"in":"cookie"`, `"in":"body"`, "tokens"},
 			{`"in":"cookie"`, `"in":"cookie","max_size":1`, "tokens"},
 			{`"in":"cookie"`, `"in":"cookie","max":1`, `"max"`},
-			{`"revoke":"token"`, `"revoke":"session"`, "revoke"},
-			{`"profile":"rfc7009"`, `"profile":"fapi"`, "profile"},
+			{`"revoke":"token"`, `"revoke":"all"`, `revoke "all"`},
+			{`"profile":"rfc7009"`, `"profile":"soap"`, `profile "soap"`},
+			{`"realm":"api"`, `"realm":"api","rate_limit":{"revocations":0,"interval":1}`, "rate_limit"},
+			{`"realm":"api"`, `"realm":"api","relay":{}`, "relay: url"},
+			{`"realm":"api"`, `"realm":"api","relay":{"url":"https://a","timeout":-1}`, "relay: timeout"},
+			{`"realm":"api"`, `"realm":"api","relay":{"url":"https://a","transport":{"protocol":"pigeon"}}`, "pigeon"},
+			{`"leeway":`, `"issuers":[{}],"leeway":`, "issuers[0] (): url"},
+			{`"leeway":`, `"issuers":[{"url":"https://a","jwks":"/does/not/exist"}],"leeway":`, "issuers[0] (https://a): jwks"},
+			{`"leeway":`, `"issuers":[{"url":"https://a"},{"url":"https://a"}],"leeway":`, "issuers[1]: https://a is there twice"},
+			{`"leeway":`, `"introspection":{"url":"https://a"},"leeway":`, "introspection"},
+			{`"id":"simple"`, `"id":"simple","jwks":"{\"keys\":[]}"`, "clients[3] (simple): jwks"},
+			{`"id":"simple"`, `"id":"simple","tls_subject_dn":"nonsense"`, "clients[3] (simple)"},
 			{`"endpoint":"/`, `"endpoint":"`, "endpoint"},
 			{`"realm":"api"`, `"realm":"a\r\nb"`, "realm"},
 			{`"require_token":true`, `"require_token":"yes"`, "require_token"},
@@ -227,12 +289,14 @@ func TestConfigurationCommands(t *testing.T) {
 	}
 	for _, command := range []string{"adapt", "validate"} {
 		t.Run(command, func(t *testing.T) {
-			if out, ok := run(t, wholeCaddyfile, command); !ok {
-				t.Errorf("the whole Caddyfile: %s", out)
+			for _, caddyfile := range []string{wholeCaddyfile, elsewhereCaddyfile} {
+				if out, ok := run(t, caddyfile, command); !ok {
+					t.Errorf("%s: %s", caddyfile, out)
+				}
 			}
 			for _, mistake := range []struct{ old, new, want string }{
 				{"cache 16MiB", "cash 16MiB", "token_revocation has no option"},
-				{"cache 16MiB", "issuer https://a", "issuer is not supported"},
+				{"cache 16MiB", "cluster nats nats://a", "cluster is not supported"},
 				{"realm api", "realm the api", "realm takes one argument"},
 			} {
 				out, ok := run(t, strings.Replace(wholeCaddyfile, mistake.old, mistake.new, 1), command)

@@ -53,6 +53,8 @@ var docExamples = map[string]docExample{
 func TestAuthenticationPage(t *testing.T) {
 	server := newAuthorizationServer(t, newKey(t, "ES256"))
 	n := runNode(t, "openid-client-5")
+	t.Setenv("BACKEND_SECRET", providerSecret)
+	t.Setenv("GATEWAY_SECRET", gatewaySecret)
 	run := map[string]bool{}
 	for _, section := range readDoc(t, authenticationPage, "caddyfile", "sh", "js", "json") {
 		if len(section.blocks) == 0 {
@@ -65,6 +67,7 @@ func TestAuthenticationPage(t *testing.T) {
 		}
 		run[section.heading] = true
 		t.Run(section.heading, func(t *testing.T) {
+			t.Parallel()
 			d := newDocCaddy(t, server)
 			d.follow(t, &section, example)
 			d.library(t, n, &section, example)
@@ -142,8 +145,6 @@ func (d *docCaddy) tokens(t *testing.T, example docExample) (one, other string) 
 // serve runs the Caddyfile with global options that keep Caddy from what tests
 // must not do.
 func (d *docCaddy) serve(t *testing.T, caddyfile string) {
-	t.Setenv("BACKEND_SECRET", providerSecret)
-	t.Setenv("GATEWAY_SECRET", gatewaySecret)
 	rest, global := strings.CutPrefix(caddyfile, "{\n")
 	options := "{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n"
 	if !global {
@@ -194,7 +195,7 @@ func (d *docCaddy) command(t *testing.T, block docBlock, cmd *exec.Cmd, token st
 	cmd.Dir, cmd.WaitDelay = d.work, time.Second
 	cmd.Env = append(d.caddy.command().Env,
 		"PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"),
-		"TOKEN="+token, "BACKEND_SECRET="+providerSecret, "CURL_CA_BUNDLE="+d.root, "NODE_EXTRA_CA_CERTS="+d.root)
+		"TOKEN="+token, "CURL_CA_BUNDLE="+d.root, "NODE_EXTRA_CA_CERTS="+d.root)
 	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -176,7 +176,7 @@ func (c *caddy) send(t *testing.T, up *upstream, r revocationRequest) answer {
 		}
 	}
 	before := up.reached.Load()
-	a := do(t, request)
+	a := doWith(t, stranger(t), request)
 	if up.reached.Load() != before {
 		t.Error("the upstream saw the request")
 	}

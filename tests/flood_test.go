@@ -22,10 +22,10 @@ func TestForgedTokensLeaveNothing(t *testing.T) {
 		n = 5_000 // each of them takes twenty times as long
 	}
 	up, as, nobody := newUpstream(t), newAuthority(t), newAuthority(t)
-	c := startJudged(t, up, "issuer "+as.URL)
+	c := judged(t, up, "issuer "+as.URL)
 	c.revoke(t, as.token(nil))
 	parts := strings.Split(as.token(nil), ".")
-	forged := newSigningKey(t)
+	forged := newIssuerKey(t)
 	forged.KeyID = as.signs.KeyID
 	signature := strings.Split(signed(t, forged, "JWT", nil), ".")[2]
 	token := func(i int) string {

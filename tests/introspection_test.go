@@ -17,7 +17,7 @@ func introspected(as *authority, more ...string) string {
 // What the authorization server says decides, about tokens of any kind.
 func TestIntrospection(t *testing.T) {
 	up, as := newUpstream(t), newAuthority(t)
-	c := startJudged(t, up, introspected(as))
+	c := judged(t, up, introspected(as))
 	other := fields("Authorization", basic("other", "other-secret"))
 	public := without("Authorization")
 	ofBackend := `{"active":true,"client_id":"backend","exp":32503680000}`
@@ -52,7 +52,7 @@ func TestIntrospectionAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			up, as := newUpstream(t), newAuthority(t)
-			c := startJudged(t, up, introspected(as, "timeout 500ms"))
+			c := judged(t, up, introspected(as, "timeout 500ms"))
 			token := as.knows(newToken(), `{"active":true,"client_id":"backend"}`)
 			as.breaks(fault)
 			c.try(t, up, revocationRequest{token: token, want: unavailable})
@@ -71,7 +71,7 @@ func TestIntrospectionAway(t *testing.T) {
 // A redirect is no answer, and leads nowhere.
 func TestIntrospectionRedirect(t *testing.T) {
 	up, as, elsewhere := newUpstream(t), newAuthority(t), newAuthority(t)
-	c := startJudged(t, up, introspected(as))
+	c := judged(t, up, introspected(as))
 	as.breaks(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, elsewhere.URL+"/introspect", http.StatusTemporaryRedirect)
 	})
@@ -85,7 +85,7 @@ func TestIntrospectionRedirect(t *testing.T) {
 // for a bounded time, and nothing else.
 func TestIntrospectionHangs(t *testing.T) {
 	up, as := newUpstream(t), newAuthority(t)
-	c := startJudged(t, up, introspected(as, "timeout 2s"))
+	c := judged(t, up, introspected(as, "timeout 2s"))
 	as.breaks(faults(t)["silence"])
 	var wg sync.WaitGroup
 	started := time.Now()
@@ -117,7 +117,7 @@ func TestIntrospectionHangs(t *testing.T) {
 // the authorization server everywhere else.
 func TestIssuerAndIntrospection(t *testing.T) {
 	up, as, opaque := newUpstream(t), newAuthority(t), newAuthority(t)
-	c := startJudged(t, up, "issuer "+as.URL+"\n"+introspected(opaque))
+	c := judged(t, up, "issuer "+as.URL+"\n"+introspected(opaque))
 	ofBackend := `{"active":true,"client_id":"backend"}`
 	forged := jwt(fmt.Sprintf(`{"iss":%q,"n":1}`, as.URL))
 	for _, r := range []revocationRequest{

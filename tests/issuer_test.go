@@ -18,8 +18,8 @@ var (
 	ofPublic     = "token=TOKEN&client_id=webapp"
 )
 
-// startJudged runs the site with the given judges.
-func startJudged(t *testing.T, up *upstream, judges string, extra ...string) *caddy {
+// judged runs the site with the given judges.
+func judged(t *testing.T, up *upstream, judges string, extra ...string) *caddy {
 	t.Helper()
 	return start(t, judgedConfig(judges, extra...), up)
 }
@@ -40,7 +40,7 @@ func TestIssuer(t *testing.T) {
 		"jwks file": "issuer " + as.URL + " {\n jwks " + file + "\n}",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := startJudged(t, up, judge)
+			c := judged(t, up, judge)
 			for _, r := range issuerRequests(t, as) {
 				t.Run(r.name, func(t *testing.T) { c.try(t, up, r) })
 			}
@@ -62,12 +62,12 @@ func writeKeys(t *testing.T, file string, as *authority) {
 func issuerRequests(t *testing.T, as *authority) []revocationRequest {
 	other := fields("Authorization", basic("other", "other-secret"))
 	public := without("Authorization")
-	forged := newSigningKey(t)
+	forged := newIssuerKey(t)
 	forged.KeyID = as.signs.KeyID
 	encode := base64.RawURLEncoding.EncodeToString
 	parts := strings.Split(as.token(nil), ".")
 	padded := strings.Split(as.token(nil), ".")
-	unknown := signed(t, newSigningKey(t), "at+jwt", claimSet{"iss": "https://elsewhere.example", "exp": time.Now().Add(time.Hour).Unix()})
+	unknown := signed(t, newIssuerKey(t), "at+jwt", claimSet{"iss": "https://elsewhere.example", "exp": time.Now().Add(time.Hour).Unix()})
 	return []revocationRequest{
 		{name: "its client", token: as.token(nil), want: success},
 		{name: "no client named", token: as.token(claimSet{"client_id": nil}), want: success},
@@ -111,7 +111,7 @@ func issuerRequests(t *testing.T, as *authority) []revocationRequest {
 // forged nor revoked.
 func TestIssuerJSONSerialization(t *testing.T) {
 	up, as := newUpstream(t), newAuthority(t)
-	c := startJudged(t, up, "issuer "+as.URL)
+	c := judged(t, up, "issuer "+as.URL)
 	token := as.token(nil)
 	parsed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
@@ -135,7 +135,7 @@ func TestIssuerJSONSerialization(t *testing.T) {
 
 func TestIssuerOptions(t *testing.T) {
 	up, as := newUpstream(t), newAuthority(t)
-	c := startJudged(t, up, "issuer "+as.URL+" {\n audience api other-api\n client_claim app\n session_claim session\n}", "revoke session")
+	c := judged(t, up, "issuer "+as.URL+" {\n audience api other-api\n client_claim app\n session_claim session\n}", "revoke session")
 	for _, r := range []revocationRequest{
 		{name: "audience", token: as.token(claimSet{"app": "backend"}), want: success},
 		{name: "one of several", token: as.token(claimSet{"aud": []string{"x", "other-api"}}), want: success},
@@ -167,7 +167,7 @@ func TestIssuerAway(t *testing.T) {
 			t.Parallel()
 			up, as := newUpstream(t), newAuthority(t)
 			as.breaks(fault)
-			c := startJudged(t, up, "issuer "+as.URL)
+			c := judged(t, up, "issuer "+as.URL)
 			token := as.token(nil)
 			c.try(t, up, revocationRequest{token: token, want: unavailable})
 			c.try(t, up, revocationRequest{want: success}) // an opaque token is of no issuer
@@ -202,7 +202,7 @@ func (c *caddy) revokeInTime(t *testing.T, token string) {
 // whose key may be newer than what was just fetched, nobody says it is forged.
 func TestIssuerRotates(t *testing.T) {
 	up, as := newUpstream(t), newAuthority(t)
-	c := startJudged(t, up, "issuer "+as.URL)
+	c := judged(t, up, "issuer "+as.URL)
 	old := as.token(nil)
 	c.try(t, up, revocationRequest{token: as.token(nil), want: success})
 	as.rotate()

@@ -22,6 +22,8 @@ type npmTask struct {
 	// Key is the private JWK that an assertion is signed with, by Alg.
 	Key json.RawMessage `json:"key,omitempty"`
 	Alg string          `json:"alg,omitempty"`
+	// Claims are claims of the assertion that are to be others.
+	Claims map[string]any `json:"claims,omitempty"`
 	// Certificate, its key, and whom to trust, as PEM.
 	Certificate    string `json:"certificate,omitempty"`
 	CertificateKey string `json:"certificateKey,omitempty"`
@@ -125,6 +127,7 @@ func tryLibraries(t *testing.T, site, endpoint string, list []npmLibrary) {
 	up := newUpstream(t)
 	for _, library := range list {
 		t.Run(library.name, func(t *testing.T) {
+			t.Parallel()
 			c, n := start(t, site, up), runNode(t, library.name)
 			for _, way := range library.ways {
 				t.Run(way, func(t *testing.T) {

@@ -35,25 +35,25 @@ const (
 	introspectionJudge = "introspection ISSUER/token/introspection {\nclient_id gateway\nclient_secret " + gatewaySecret + "\n}\n"
 )
 
-// judged is a Caddy that knows whose tokens of a server are, and a client of it.
-type judged struct {
+// npmJudged is a Caddy that knows whose tokens of a server are, and a client of it.
+type npmJudged struct {
 	*caddy
 	n      *node
 	server *authorizationServer
 	task   npmTask
 }
 
-func newJudged(t *testing.T, judge, profile string) *judged {
+func newJudged(t *testing.T, judge, profile string) *npmJudged {
 	server := newAuthorizationServer(t, newKey(t, "ES256"))
 	site := strings.NewReplacer("JUDGE", judge, "PROFILE", profile).Replace(judgeSite)
 	c := start(t, server.site(site), newUpstream(t))
-	return &judged{c, runNode(t, "openid-client-6"), server, npmTask{
+	return &npmJudged{c, runNode(t, "openid-client-6"), server, npmTask{
 		Endpoint: c.url + "/token/revocation", Issuer: server.issuer, Client: "app", Method: basicWay, Secret: providerSecret,
 	}}
 }
 
 // revoke lets the client app revoke a token.
-func (j *judged) revoke(t *testing.T, token string) npmOutcome {
+func (j *npmJudged) revoke(t *testing.T, token string) npmOutcome {
 	t.Helper()
 	task := j.task
 	task.Token = token
@@ -61,7 +61,7 @@ func (j *judged) revoke(t *testing.T, token string) npmOutcome {
 }
 
 // gate says whether the gate refuses a token as it should.
-func (j *judged) gate(t *testing.T, what, token string, status int) {
+func (j *npmJudged) gate(t *testing.T, what, token string, status int) {
 	t.Helper()
 	if a := j.bearer(t, token); a.status != status {
 		t.Errorf("%s at the gate: %d, want %d", what, a.status, status)

@@ -113,6 +113,7 @@ func copyFiles(to, from string, names ...string) error {
 // answers each with one.
 type node struct {
 	name string
+	mu   sync.Mutex // held from a question to its answer
 	in   *json.Encoder
 	out  *bufio.Scanner
 	logs *logs
@@ -160,14 +161,11 @@ func runNode(t *testing.T, name string) *node {
 
 // ask sends a line to the script and reads its answer.
 func (n *node) ask(question, answer any) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if err := n.in.Encode(question); err != nil {
 		return fmt.Errorf("%s: %w\n%s", n.name, err, tail(n.logs.String(), 4000))
 	}
-	return n.read(answer)
-}
-
-// read reads a line that the script prints.
-func (n *node) read(answer any) error {
 	if !n.out.Scan() {
 		return fmt.Errorf("%s has ended: %w\n%s", n.name, errors.Join(n.out.Err(), io.EOF), tail(n.logs.String(), 4000))
 	}

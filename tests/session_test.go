@@ -27,10 +27,10 @@ func (c *caddy) wants(t *testing.T, status int, tokens ...string) {
 // the same user live.
 func TestSession(t *testing.T) {
 	up, as := newUpstream(t), newAuthority(t)
-	c := startJudged(t, up, "issuer "+as.URL, "revoke session")
+	c := judged(t, up, "issuer "+as.URL, "revoke session")
 	of := func(sid any) string { return as.token(claimSet{"sid": sid}) }
 	first, second, other, none := of("s-1"), of("s-1"), of("s-2"), of(nil)
-	elsewhere := signed(t, newSigningKey(t), "at+jwt", claimSet{"iss": "https://elsewhere.example", "sid": "s-1"})
+	elsewhere := signed(t, newIssuerKey(t), "at+jwt", claimSet{"iss": "https://elsewhere.example", "sid": "s-1"})
 	c.wants(t, http.StatusOK, first, second, other, none, elsewhere)
 	c.revoke(t, first)
 	c.wants(t, http.StatusUnauthorized, first, second, of("s-1"))
@@ -49,7 +49,7 @@ func TestSession(t *testing.T) {
 		"JSON":        parsed.FullSerialize(),
 		"padded":      parts[0] + "." + base64.URLEncoding.EncodeToString(raw) + "." + parts[2],
 		"spaced":      strings.Join(parts, " . "),
-		"another key": signed(t, newSigningKey(t), "JWT", claimSet{"iss": as.URL, "sid": "s-1"}),
+		"another key": signed(t, newIssuerKey(t), "JWT", claimSet{"iss": as.URL, "sid": "s-1"}),
 	}
 	for name, token := range disguised {
 		for place, header := range map[string]http.Header{"header": fields("X-Token", token), "cookie": fields("Cookie", "at="+url.QueryEscape(token))} {
@@ -79,7 +79,7 @@ func TestSession(t *testing.T) {
 // The profile named session is one that revokes sessions.
 func TestSessionProfile(t *testing.T) {
 	up, as := newUpstream(t), newAuthority(t)
-	c := startJudged(t, up, "issuer "+as.URL, "profile session")
+	c := judged(t, up, "issuer "+as.URL, "profile session")
 	token := as.token(claimSet{"sid": "s"})
 	c.revoke(t, token)
 	c.wants(t, http.StatusUnauthorized, token, as.token(claimSet{"sid": "s"}))
@@ -89,7 +89,7 @@ func TestSessionProfile(t *testing.T) {
 // does not make it.
 func TestSessionOfRefreshToken(t *testing.T) {
 	up, as := newUpstream(t), newAuthority(t)
-	c := startJudged(t, up, "issuer "+as.URL+"\n"+introspected(as))
+	c := judged(t, up, "issuer "+as.URL+"\n"+introspected(as))
 	n := 0
 	says := func(more string) func(sid string) string {
 		return func(sid string) string {
@@ -147,7 +147,7 @@ func TestSessionOfNobody(t *testing.T) {
 	}
 	for name, judges := range map[string]string{"possession": "", "issuer": "issuer " + as.URL, "introspection": introspected(as)} {
 		t.Run(name, func(t *testing.T) {
-			c := startJudged(t, up, judges, "revoke session")
+			c := judged(t, up, judges, "revoke session")
 			as.knows(forged(1), `{"active":true}`)
 			for n := range 3 {
 				if a := c.post(t, url.Values{"token": {forged(n)}}, "backend", "backend-secret"); a.status != http.StatusOK {

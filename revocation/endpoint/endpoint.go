@@ -76,6 +76,9 @@ type Endpoint struct {
 	now     func() time.Time
 
 	audiences func(*http.Request) []string
+	// configured are all clients, also those that cannot authenticate in the
+	// profile: none of them is a stranger.
+	configured *Clients
 }
 
 // New makes an endpoint.
@@ -101,6 +104,7 @@ func New(c Config) (*Endpoint, error) {
 	default:
 		return nil, fmt.Errorf("revoke %q does not exist", c.Revoke)
 	}
+	configured := c.Clients
 	if c.Profile == ProfileFAPI {
 		c.Clients = c.Clients.only(PrivateKeyJWT, TLSClientAuth)
 	}
@@ -108,7 +112,7 @@ func New(c Config) (*Endpoint, error) {
 		clients: c.Clients, retain: c.Retain, realm: c.Realm,
 		manner: manner, scope: scope, judge: c.Judge, relay: c.Relay,
 		rate: c.RateLimit, limits: c.Limits, address: c.RemoteAddr, now: c.Now,
-		audiences: c.Audiences,
+		audiences: c.Audiences, configured: configured,
 	}, nil
 }
 

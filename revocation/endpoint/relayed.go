@@ -34,7 +34,7 @@ func (e *Endpoint) stranger(r *http.Request, form parameters) *Client {
 	for _, reading := range given.readings {
 		ids = append(ids, reading.id)
 	}
-	if slices.ContainsFunc(ids, e.clients.has) {
+	if slices.ContainsFunc(ids, e.configured.has) {
 		return nil
 	}
 	id := cmp.Or(ids...)

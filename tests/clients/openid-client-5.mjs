@@ -11,5 +11,5 @@ await answer(async (task) => {
     token_endpoint_auth_signing_alg: task.alg,
   }, jwks)
   client[custom.http_options] = () => ({ ca: task.ca, cert: task.certificate, key: task.certificateKey })
-  await client.revoke(task.token, task.hint)
+  await client.revoke(task.token, task.hint, { clientAssertionPayload: task.claims })
 })

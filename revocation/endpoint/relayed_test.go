@@ -1,0 +1,409 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/boltstore"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/relay"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/token"
+)
+
+// relayed is an endpoint with a real denylist and an authorization server, which
+// answers as told and counts.
+type relayed struct {
+	*Endpoint
+	t     *testing.T
+	list  *revocation.Denylist
+	store *failingStore
+	asked atomic.Int64
+	// answer is what the server does; nil is a success.
+	answer http.HandlerFunc
+}
+
+// failingStore stores nothing while it is told to fail.
+type failingStore struct {
+	revocation.Store
+	fails atomic.Bool
+}
+
+func (s *failingStore) Put(ctx context.Context, batch revocation.Batch) error {
+	if s.fails.Load() {
+		return revocation.ErrNotStored
+	}
+	return s.Store.Put(ctx, batch)
+}
+
+func newRelayed(t *testing.T, change ...func(*Config)) *relayed {
+	t.Helper()
+	s := &relayed{t: t}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.asked.Add(1)
+		if s.answer != nil {
+			s.answer(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	file, err := boltstore.Open(t.Context(), filepath.Join(t.TempDir(), "denylist.db"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.store = &failingStore{Store: file}
+	if s.list, err = revocation.Open(t.Context(), s.store, revocation.Options{CacheBytes: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.list.Close() })
+	c := Config{
+		Clients: clients(t, Client{ID: "id", Secret: plain(t, "secret"), MaxRecords: 2}, Client{ID: "public"}),
+		Retain:  time.Hour,
+	}
+	if c.Relay, err = relay.New(relay.Config{URL: server.URL, Timeout: 300 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range change {
+		change(&c)
+	}
+	if s.Endpoint, err = New(c); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *relayed) serve(r *http.Request) (Outcome, *httptest.ResponseRecorder) {
+	s.t.Helper()
+	w := httptest.NewRecorder()
+	return s.Serve(func(context.Context) (*revocation.Denylist, error) { return s.list, nil }, w, r), w
+}
+
+// revoked says whether a token is, and by whom.
+func (s *relayed) revoked(presented string) (by string, revoked bool) {
+	s.t.Helper()
+	id := token.Identify(presented)
+	verdict := s.list.Check(&id.Key)
+	if verdict.Outcome != revocation.Revoked {
+		return "", false
+	}
+	return verdict.Record.By, true
+}
+
+func status(code int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func anonymous(form string) *http.Request {
+	r := request(form)
+	r.Header.Del("Authorization")
+	return r
+}
+
+// anyhow is a request that a profile lets pass: fapi does not take the secret of
+// a client, and leaves a stranger to the server.
+func anyhow(p Profile) *http.Request {
+	if p == ProfileFAPI {
+		return anonymous("token=t")
+	}
+	return request("token=t")
+}
+
+// The server's success makes the record, and is the authentication of who is not
+// a client here.
+func TestRelayedClients(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		request *http.Request
+		by      string
+	}{
+		{"a client of this endpoint", request("token=t"), "id"},
+		{"a public one", anonymous("token=t&client_id=public"), "public"},
+		{"one by post", anonymous("token=t&client_id=theirs&client_secret=x"), "theirs"},
+		{"one without secret", anonymous("token=t&client_id=theirs"), "theirs"},
+		{"nobody", anonymous("token=t"), "relay"},
+		{"an assertion", anonymous("token=t&client_assertion=x&client_assertion_type=y"), "relay"},
+		{"one who says the token", anonymous("token=t&client_id=t"), "relay"},
+		{"one with a long name", anonymous("token=t&client_id=" + strings.Repeat("x", 2000)), strings.Repeat("x", revocation.MaxText)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newRelayed(t)
+			s.answer = status(401, `{"error":"invalid_client"}`)
+			again := test.request.Clone(t.Context())
+			b, _ := io.ReadAll(test.request.Body)
+			test.request.Body, again.Body = io.NopCloser(strings.NewReader(string(b))), io.NopCloser(strings.NewReader(string(b)))
+			done, w := s.serve(test.request)
+			if _, revoked := s.revoked("t"); revoked || w.Code != 401 || done.Error != "invalid_client" || test.by != "id" && test.by != "public" && done.Client != "" {
+				t.Errorf("refused: %+v %d", done, w.Code)
+			}
+			s.answer = nil
+			done, w = s.serve(again)
+			if by, _ := s.revoked("t"); by != test.by || w.Code != 200 || w.Body.String() != "{}" || len(done.Records) != 1 {
+				t.Errorf("accepted: %+v %d %s, by %.20s", done, w.Code, w.Body, by)
+			}
+			if s.asked.Load() != 2 {
+				t.Errorf("the server was asked %d times", s.asked.Load())
+			}
+		})
+	}
+	s := newRelayed(t)
+	r := request("token=t")
+	r.SetBasicAuth("theirs", "x")
+	if done, w := s.serve(r); done.Client != "theirs" || w.Code != 200 {
+		t.Errorf("Basic: %+v", done)
+	}
+}
+
+// A client that cannot authenticate in a profile is not a stranger for that.
+func TestRelayedClientOfAnotherProfile(t *testing.T) {
+	s := newRelayed(t, func(c *Config) { c.Profile = ProfileFAPI })
+	for _, r := range []*http.Request{request("token=t"), anonymous("token=t&client_id=public"), anonymous("token=t&client_id=id&client_secret=secret")} {
+		if _, w := s.serve(r); w.Code != 401 || s.asked.Load() != 0 {
+			t.Errorf("%d, the server was asked %d times", w.Code, s.asked.Load())
+		}
+	}
+}
+
+// What can be refused here is: the server does not hear of it.
+func TestRelayedRefusesFirst(t *testing.T) {
+	judge := judgeFunc(func(presented string) (Facts, bool, error) {
+		return Facts{Active: true, Client: "somebody"}, presented == "theirs", nil
+	})
+	s := newRelayed(t, func(c *Config) { c.Judge, c.RateLimit = judge, RateLimit{5, time.Hour} })
+	s.answer = func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") }
+	wrong := request("token=t")
+	wrong.SetBasicAuth("id", "wrong")
+	for _, test := range []struct {
+		name   string
+		r      *http.Request
+		status int
+	}{
+		{"wrong secret", wrong, 401},
+		{"wrong secret by post", anonymous("token=t&client_id=id&client_secret=wrong"), 401},
+		{"no secret", anonymous("token=t&client_id=id"), 401},
+		{"two methods", request("token=t&client_secret=x"), 400},
+		{"two names", request("token=t&client_id=theirs"), 400},
+		{"no token", anonymous("client_id=theirs"), 400},
+		{"token twice", anonymous("token=a&token=b"), 400},
+		{"ID token", request("token=eyJhbGciOiJSUzI1NiJ9.eyJhdF9oYXNoIjoidDBrZW4ifQ.x"), 400},
+		{"token of another", request("token=theirs"), 400},
+		{"token of another than the stranger", anonymous("token=theirs&client_id=other"), 400},
+		{"token of another, publicly", anonymous("token=theirs&client_id=public"), 200},
+	} {
+		if done, w := s.serve(test.r); w.Code != test.status || len(done.Records) != 0 {
+			t.Errorf("%s: %d %+v, want %d", test.name, w.Code, done, test.status)
+		}
+	}
+	s.answer = nil
+	for range 3 { // with the two above that are authenticated
+		if done, w := s.serve(request("token=a")); w.Code != 200 {
+			t.Fatalf("%+v", done)
+		}
+	}
+	asked := s.asked.Load()
+	if _, w := s.serve(request("token=a")); w.Code != 429 || s.asked.Load() != asked {
+		t.Errorf("over the rate: %d, the server was asked %d times", w.Code, s.asked.Load()-asked)
+	}
+}
+
+type judgeFunc func(presented string) (Facts, bool, error)
+
+func (f judgeFunc) Judge(_ context.Context, presented string) (Facts, bool, error) {
+	return f(presented)
+}
+
+// A judge says more about a token, but it is the server that decides.
+func TestRelayedAndJudged(t *testing.T) {
+	session := revocation.SessionKey("i", "s")
+	for name, test := range map[string]struct {
+		facts          Facts
+		known          bool
+		err            error
+		token, session bool
+	}{
+		"known":      {Facts{Active: true, Client: "id", Issuer: "i", Session: "s", Refresh: true}, true, nil, true, true},
+		"inactive":   {Facts{}, true, nil, false, false},
+		"not known":  {Facts{}, false, nil, true, false},
+		"no judging": {Facts{Active: true, Client: "x"}, true, errors.New("away"), true, false},
+		"unclear":    {Facts{}, false, ErrUnclear, true, false},
+	} {
+		for _, profile := range []Profile{ProfileRFC7009, ProfileFAPI} {
+			s := newRelayed(t, func(c *Config) {
+				c.Profile = profile
+				c.Judge = judgeFunc(func(string) (Facts, bool, error) { return test.facts, test.known, test.err })
+			})
+			done, w := s.serve(anyhow(profile))
+			_, revoked := s.revoked("t")
+			if w.Code >= 300 || s.asked.Load() != 1 || revoked != test.token || (s.list.Check(&session).Outcome == revocation.Revoked) != test.session {
+				t.Errorf("%s, %s: %d %+v, the server was asked %d times", name, profile, w.Code, done, s.asked.Load())
+			}
+		}
+	}
+}
+
+// Of a server that does not answer like one, each profile says what it has to.
+func TestRelayedFailures(t *testing.T) {
+	silent := func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // or the server would not notice that the client is gone
+		<-r.Context().Done()
+	}
+	for _, test := range []struct {
+		profile Profile
+		answer  http.HandlerFunc
+		status  int
+	}{
+		{ProfileRFC7009, status(500, ""), 502},
+		{ProfileRFC7009, status(302, ""), 502},
+		{ProfileFAPI, status(503, ""), 502},
+		{ProfileRFC7009, silent, 503},
+		{ProfileSession, silent, 503},
+		{ProfileJSON, silent, 504},
+		{ProfileFAPI, silent, 504},
+	} {
+		s := newRelayed(t, func(c *Config) { c.Profile = test.profile })
+		s.answer = test.answer
+		done, w := s.serve(anyhow(test.profile))
+		if w.Code != test.status || done.Status != test.status || done.Err == nil || done.Error == "" || len(done.Records) != 0 {
+			t.Errorf("%s: %d %+v, want %d", test.profile, w.Code, done, test.status)
+		}
+		if (w.Header().Get("Retry-After") != "") != (test.status == 503) {
+			t.Errorf("%s: %v", test.profile, w.Header())
+		}
+		if _, revoked := s.revoked("t"); revoked {
+			t.Errorf("%s: a record was made", test.profile)
+		}
+	}
+}
+
+// The server's refusal is the client's answer, under what this endpoint says of
+// every answer.
+func TestRelayedRefusal(t *testing.T) {
+	s := newRelayed(t, func(c *Config) { c.Profile = ProfileFAPI })
+	const body = `{"error":"s3cret"} `
+	s.answer = func(w http.ResponseWriter, _ *http.Request) {
+		for name, value := range map[string]string{
+			"Content-Type": "application/problem+json", "WWW-Authenticate": "DPoP x", "Retry-After": "7",
+			"DPoP-Nonce": "n", "X-Fapi-Interaction-Id": "theirs", "Cache-Control": "public", "Set-Cookie": "a=b", "Server": "x",
+		} {
+			w.Header().Set(name, value)
+		}
+		status(429, body)(w, nil)
+	}
+	done, w := s.serve(anyhow(ProfileFAPI))
+	h := w.Header()
+	if w.Code != 429 || w.Body.String() != body || done.Error != "relayed" || done.Err != nil || done.Status != 429 {
+		t.Errorf("%d %q %+v", w.Code, w.Body, done)
+	}
+	if h.Get("Content-Type") != "application/problem+json" || h.Get("Www-Authenticate") != "DPoP x" || h.Get("Retry-After") != "7" || h.Get("Dpop-Nonce") != "n" {
+		t.Error(h)
+	}
+	if h.Get("Cache-Control") != "no-store" || !isUUID(h.Get(interactionID)) || h["Set-Cookie"] != nil || h["Server"] != nil {
+		t.Error(h)
+	}
+	s.answer = func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = nil
+		status(400, "<html>")(w, nil)
+	}
+	if _, w := s.serve(anyhow(ProfileFAPI)); w.Header().Get("Content-Type") != "" {
+		t.Errorf("the type was guessed: %v", w.Header())
+	}
+}
+
+// Guessing at the server is guessing.
+func TestRelayedFailuresOfAnAddress(t *testing.T) {
+	for _, answer := range []http.HandlerFunc{status(401, ""), status(400, `{"error":"invalid_client"}`)} {
+		s := newRelayed(t)
+		s.answer = answer
+		for range failureBurst {
+			_, _ = s.serve(anonymous("token=t&client_id=theirs&client_secret=x"))
+		}
+		if _, w := s.serve(anonymous("token=t&client_id=theirs&client_secret=x")); w.Code != 429 || s.asked.Load() != failureBurst {
+			t.Errorf("%d, the server was asked %d times", w.Code, s.asked.Load())
+		}
+	}
+}
+
+// A stranger has one rate, whatever names it takes.
+func TestRelayedRateOfAStranger(t *testing.T) {
+	s := newRelayed(t, func(c *Config) { c.RateLimit = RateLimit{3, time.Hour} })
+	for i, want := range []int{200, 200, 200, 429, 429} {
+		if _, w := s.serve(anonymous("token=t&client_id=" + strings.Repeat("x", i+1))); w.Code != want {
+			t.Errorf("%d: %d", i, w.Code)
+		}
+	}
+	if _, w := s.serve(anonymous("token=t&client_id=public")); w.Code != 200 {
+		t.Error(w.Code)
+	}
+}
+
+// What the server did and the store did not is tried again.
+func TestRelayedAndNotStored(t *testing.T) {
+	s := newRelayed(t)
+	s.store.fails.Store(true)
+	done, w := s.serve(request("token=t"))
+	if w.Code != 503 || w.Header().Get("Retry-After") == "" || len(done.Records) != 0 || s.asked.Load() != 1 {
+		t.Errorf("%d %+v", w.Code, done)
+	}
+	s.store.fails.Store(false)
+	if _, w := s.serve(request("token=t")); w.Code != 200 || s.asked.Load() != 2 {
+		t.Errorf("the second time: %d", w.Code)
+	}
+	if _, revoked := s.revoked("t"); !revoked {
+		t.Error("the token lives on")
+	}
+}
+
+// A client that has as many records as it may can revoke nothing more, except
+// what it has revoked already; and others are not concerned.
+func TestShareOfAClient(t *testing.T) {
+	for name, change := range map[string]func(*Config){"relay": func(*Config) {}, "alone": func(c *Config) { c.Relay = nil }} {
+		t.Run(name, func(t *testing.T) {
+			s := newRelayed(t, change)
+			for _, form := range []string{"token=a", "token=a", "token=b", "token=b", "token=a"} {
+				if done, w := s.serve(request(form)); w.Code != 200 {
+					t.Fatalf("%s: %+v", form, done)
+				}
+			}
+			asked := s.asked.Load()
+			done, w := s.serve(request("token=c"))
+			wait, err := time.ParseDuration(w.Header().Get("Retry-After") + "s")
+			if w.Code != 429 || err != nil || wait < 50*time.Minute || wait > time.Hour || s.asked.Load() != asked {
+				t.Errorf("%d %v %+v", w.Code, w.Header(), done)
+			}
+			if _, revoked := s.revoked("c"); revoked {
+				t.Error("it was stored")
+			}
+			if _, w := s.serve(request("token=b")); w.Code != 200 {
+				t.Errorf("again: %d", w.Code)
+			}
+			if _, w := s.serve(anonymous("token=c&client_id=public")); w.Code != 200 {
+				t.Errorf("another client: %d", w.Code)
+			}
+			if _, w := s.serve(request("token=c")); w.Code != 200 {
+				t.Errorf("what another client has revoked: %d", w.Code)
+			}
+		})
+	}
+}
+
+// Side by side nobody gets more than a request each beyond a share.
+func TestShareSideBySide(t *testing.T) {
+	s := newRelayed(t, func(c *Config) { c.Relay = nil })
+	var wg sync.WaitGroup
+	for _, name := range strings.Split("abcdefghijklmnopqrst", "") {
+		wg.Go(func() { _, _ = s.serve(request("token=" + name)) })
+	}
+	wg.Wait()
+	if _, w := s.serve(request("token=z")); w.Code != 429 {
+		t.Error(w.Code)
+	}
+}
