@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// assertionSite has clients that sign assertions, in place of CLIENTS.
-const assertionSite = `
+// npmAssertionSite has clients that sign assertions, in place of CLIENTS.
+const npmAssertionSite = `
 {
 	admin off
 	auto_https off
@@ -26,8 +26,8 @@ http://localhost:PORT {
 }
 `
 
-// assertionSecret is long enough for HS512.
-const assertionSecret = npmSecret + "-0123456789-0123456789-0123456789-0123456789"
+// npmAssertionSecret is long enough for HS512.
+const npmAssertionSecret = npmSecret + "-0123456789-0123456789-0123456789-0123456789"
 
 // The libraries that can sign assertions do, with every algorithm that they
 // have. Each names the issuer as the audience, as it knows it.
@@ -41,9 +41,9 @@ func TestNPMAssertions(t *testing.T) {
 		_, _ = fmt.Fprintf(&clients, "client %s {\nauth private_key_jwt\njwks `%s`\n}\n", alg, keys[alg].set())
 	}
 	for _, alg := range []string{"HS256", "HS384", "HS512"} {
-		_, _ = fmt.Fprintf(&clients, "client %s {\nauth client_secret_jwt\nsecret `%s`\n}\n", alg, assertionSecret)
+		_, _ = fmt.Fprintf(&clients, "client %s {\nauth client_secret_jwt\nsecret `%s`\n}\n", alg, npmAssertionSecret)
 	}
-	site := strings.Replace(withKeys(t, assertionSite, newKey(t, "ES256").set()), "CLIENTS", clients.String(), 1)
+	site := strings.Replace(withKeys(t, npmAssertionSite, newKey(t, "ES256").set()), "CLIENTS", clients.String(), 1)
 	up := newUpstream(t)
 	for name, algorithms := range map[string]string{
 		"oauth4webapi":    "HS256 RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 Ed25519",
@@ -83,7 +83,7 @@ func TestNPMAssertions(t *testing.T) {
 			"another client": func(task *npmTask) { task.Client = "ES384" },
 			"unknown issuer": func(task *npmTask) { task.Issuer = "https://elsewhere.example.com" },
 			"another algorithm": func(task *npmTask) {
-				task.Method, task.Alg, task.Secret = "client_secret_jwt", "HS256", assertionSecret
+				task.Method, task.Alg, task.Secret = "client_secret_jwt", "HS256", npmAssertionSecret
 			},
 		} {
 			task := c.assertionTask(t, "ES256", keys)
@@ -127,7 +127,7 @@ func (c *caddy) assertionTask(t *testing.T, alg string, keys map[string]clientKe
 		Endpoint: c.url + "/token/revocation", Issuer: "https://idp.example.com", Client: alg, Alg: alg, Method: "private_key_jwt", Token: newToken(),
 	}
 	if strings.HasPrefix(alg, "HS") {
-		task.Method, task.Secret = "client_secret_jwt", assertionSecret
+		task.Method, task.Secret = "client_secret_jwt", npmAssertionSecret
 	} else {
 		task.Key = keys[alg].jwk(t)
 	}

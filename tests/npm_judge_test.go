@@ -35,25 +35,25 @@ const (
 	introspectionJudge = "introspection ISSUER/token/introspection {\nclient_id gateway\nclient_secret " + gatewaySecret + "\n}\n"
 )
 
-// judged is a Caddy that knows whose tokens of a server are, and a client of it.
-type judged struct {
+// npmJudged is a Caddy that knows whose tokens of a server are, and a client of it.
+type npmJudged struct {
 	*caddy
 	n      *node
 	server *authorizationServer
 	task   npmTask
 }
 
-func newJudged(t *testing.T, judge, profile string) *judged {
+func newNPMJudged(t *testing.T, judge, profile string) *npmJudged {
 	server := newAuthorizationServer(t, newKey(t, "ES256"))
 	site := strings.NewReplacer("JUDGE", judge, "PROFILE", profile).Replace(judgeSite)
 	c := start(t, server.site(site), newUpstream(t))
-	return &judged{c, runNode(t, "openid-client-6"), server, npmTask{
+	return &npmJudged{c, runNode(t, "openid-client-6"), server, npmTask{
 		Endpoint: c.url + "/token/revocation", Issuer: server.issuer, Client: "app", Method: basicWay, Secret: providerSecret,
 	}}
 }
 
 // revoke lets the client app revoke a token.
-func (j *judged) revoke(t *testing.T, token string) npmOutcome {
+func (j *npmJudged) revoke(t *testing.T, token string) npmOutcome {
 	t.Helper()
 	task := j.task
 	task.Token = token
@@ -61,7 +61,7 @@ func (j *judged) revoke(t *testing.T, token string) npmOutcome {
 }
 
 // gate says whether the gate refuses a token as it should.
-func (j *judged) gate(t *testing.T, what, token string, status int) {
+func (j *npmJudged) gate(t *testing.T, what, token string, status int) {
 	t.Helper()
 	if a := j.bearer(t, token); a.status != status {
 		t.Errorf("%s at the gate: %d, want %d", what, a.status, status)
@@ -75,7 +75,7 @@ var (
 
 // With an issuer, found by discovery, its signature decides.
 func TestNPMIssuer(t *testing.T) {
-	j := newJudged(t, issuerJudge, "profile rfc7009")
+	j := newNPMJudged(t, issuerJudge, "profile rfc7009")
 	mine, again := j.server.signIn(t, asApp, jwtTokens), j.server.signIn(t, asApp, jwtTokens)
 
 	forged := forge(t, again.Access)
@@ -120,7 +120,7 @@ func forge(t *testing.T, token string) string {
 
 // The profile session revokes the session of a token, and no other of the user.
 func TestNPMIssuerSession(t *testing.T) {
-	j := newJudged(t, issuerJudge, "profile session")
+	j := newNPMJudged(t, issuerJudge, "profile session")
 	mine, again := j.server.signIn(t, asApp, jwtTokens), j.server.signIn(t, asApp, jwtTokens)
 	sibling := j.server.refreshed(t, asApp, mine, jwtTokens)
 	if o := j.revoke(t, mine.Access); o.Error != "" {
@@ -135,7 +135,7 @@ func TestNPMIssuerSession(t *testing.T) {
 
 // With introspection, the authorization server's answer decides.
 func TestNPMIntrospection(t *testing.T) {
-	j := newJudged(t, introspectionJudge, "profile rfc7009")
+	j := newNPMJudged(t, introspectionJudge, "profile rfc7009")
 	mine, again := j.server.signIn(t, asApp, opaqueTokens), j.server.signIn(t, asApp, opaqueTokens)
 	if o := j.revoke(t, mine.Access); o.Error != "" {
 		t.Errorf("%+v", o)
@@ -159,7 +159,7 @@ func TestNPMIntrospection(t *testing.T) {
 // issuer signed. This server does not say what is a refresh token, so that it
 // takes the option.
 func TestNPMRefreshTokenTakesItsSession(t *testing.T) {
-	j := newJudged(t, issuerJudge+introspectionJudge, "revoke session")
+	j := newNPMJudged(t, issuerJudge+introspectionJudge, "revoke session")
 	mine, again := j.server.signIn(t, asApp, jwtTokens), j.server.signIn(t, asApp, jwtTokens)
 	if o := j.revoke(t, mine.Refresh); o.Error != "" {
 		t.Errorf("%+v", o)
