@@ -70,14 +70,14 @@ func (a *authority) times(path string) int {
 
 // rotate signs with a new key from now on, and publishes it beside the old ones.
 func (a *authority) rotate() {
-	key := newKey(a.t)
+	key := newIssuerKey(a.t)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.keys = append(a.keys, key)
 	a.signs = key
 }
 
-func newKey(t *testing.T) jose.JSONWebKey {
+func newIssuerKey(t *testing.T) jose.JSONWebKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -62,12 +62,12 @@ func writeKeys(t *testing.T, file string, as *authority) {
 func issuerRequests(t *testing.T, as *authority) []revocationRequest {
 	other := fields("Authorization", basic("other", "other-secret"))
 	public := without("Authorization")
-	forged := newKey(t)
+	forged := newIssuerKey(t)
 	forged.KeyID = as.signs.KeyID
 	encode := base64.RawURLEncoding.EncodeToString
 	parts := strings.Split(as.token(nil), ".")
 	padded := strings.Split(as.token(nil), ".")
-	unknown := signed(t, newKey(t), "at+jwt", claimSet{"iss": "https://elsewhere.example", "exp": time.Now().Add(time.Hour).Unix()})
+	unknown := signed(t, newIssuerKey(t), "at+jwt", claimSet{"iss": "https://elsewhere.example", "exp": time.Now().Add(time.Hour).Unix()})
 	return []revocationRequest{
 		{name: "its client", token: as.token(nil), want: success},
 		{name: "no client named", token: as.token(claimSet{"client_id": nil}), want: success},

@@ -109,16 +109,16 @@ http://localhost:PORT {
 }
 `
 
-// authority signs certificates.
-type authority struct {
+// certifier signs certificates.
+type certifier struct {
 	t           *testing.T
 	key         *ecdsa.PrivateKey
 	certificate *x509.Certificate
 }
 
-func newAuthority(t *testing.T) *authority {
+func newCertifier(t *testing.T) *certifier {
 	t.Helper()
-	a := &authority{t: t, key: certificateKey(t)}
+	a := &certifier{t: t, key: certificateKey(t)}
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
@@ -137,7 +137,7 @@ func certificateKey(t *testing.T) *ecdsa.PrivateKey {
 }
 
 // sign makes the certificate of a key.
-func (a *authority) sign(key crypto.Signer, template *x509.Certificate, by crypto.Signer) tls.Certificate {
+func (a *certifier) sign(key crypto.Signer, template *x509.Certificate, by crypto.Signer) tls.Certificate {
 	a.t.Helper()
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {
@@ -162,7 +162,7 @@ func (a *authority) sign(key crypto.Signer, template *x509.Certificate, by crypt
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-func (a *authority) write(path string) {
+func (a *certifier) write(path string) {
 	a.t.Helper()
 	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
 	if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -261,7 +261,7 @@ func (m *mtls) revoke(client, address, body string, header http.Header, want wan
 func startMTLS(t *testing.T) (m *mtls, host *keyHost, renewed tls.Certificate) {
 	t.Helper()
 	up, dir := newUpstream(t), t.TempDir()
-	ours, theirs := newAuthority(t), newAuthority(t)
+	ours, theirs := newCertifier(t), newCertifier(t)
 	ours.write(filepath.Join(dir, "authority.pem"))
 	key := certificateKey(t)
 	self := ours.sign(key, clientTemplate(t), key)

@@ -43,7 +43,7 @@ type npmJudged struct {
 	task   npmTask
 }
 
-func newNPMJudged(t *testing.T, judge, profile string) *npmJudged {
+func newJudged(t *testing.T, judge, profile string) *npmJudged {
 	server := newAuthorizationServer(t, newKey(t, "ES256"))
 	site := strings.NewReplacer("JUDGE", judge, "PROFILE", profile).Replace(judgeSite)
 	c := start(t, server.site(site), newUpstream(t))
@@ -75,7 +75,7 @@ var (
 
 // With an issuer, found by discovery, its signature decides.
 func TestNPMIssuer(t *testing.T) {
-	j := newNPMJudged(t, issuerJudge, "profile rfc7009")
+	j := newJudged(t, issuerJudge, "profile rfc7009")
 	mine, again := j.server.signIn(t, asApp, jwtTokens), j.server.signIn(t, asApp, jwtTokens)
 
 	forged := forge(t, again.Access)
@@ -120,7 +120,7 @@ func forge(t *testing.T, token string) string {
 
 // The profile session revokes the session of a token, and no other of the user.
 func TestNPMIssuerSession(t *testing.T) {
-	j := newNPMJudged(t, issuerJudge, "profile session")
+	j := newJudged(t, issuerJudge, "profile session")
 	mine, again := j.server.signIn(t, asApp, jwtTokens), j.server.signIn(t, asApp, jwtTokens)
 	sibling := j.server.refreshed(t, asApp, mine, jwtTokens)
 	if o := j.revoke(t, mine.Access); o.Error != "" {
@@ -135,7 +135,7 @@ func TestNPMIssuerSession(t *testing.T) {
 
 // With introspection, the authorization server's answer decides.
 func TestNPMIntrospection(t *testing.T) {
-	j := newNPMJudged(t, introspectionJudge, "profile rfc7009")
+	j := newJudged(t, introspectionJudge, "profile rfc7009")
 	mine, again := j.server.signIn(t, asApp, opaqueTokens), j.server.signIn(t, asApp, opaqueTokens)
 	if o := j.revoke(t, mine.Access); o.Error != "" {
 		t.Errorf("%+v", o)
@@ -159,7 +159,7 @@ func TestNPMIntrospection(t *testing.T) {
 // issuer signed. This server does not say what is a refresh token, so that it
 // takes the option.
 func TestNPMRefreshTokenTakesItsSession(t *testing.T) {
-	j := newNPMJudged(t, issuerJudge+introspectionJudge, "revoke session")
+	j := newJudged(t, issuerJudge+introspectionJudge, "revoke session")
 	mine, again := j.server.signIn(t, asApp, jwtTokens), j.server.signIn(t, asApp, jwtTokens)
 	if o := j.revoke(t, mine.Refresh); o.Error != "" {
 		t.Errorf("%+v", o)

@@ -1,9 +1,6 @@
 package tests
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // fapiSite has a third party that signs assertions, another one whose keys
@@ -42,49 +37,9 @@ http://localhost:PORT {
 }
 `
 
-// thirdParty makes client assertions.
-type thirdParty struct {
-	key *ecdsa.PrivateKey
-	n   int
-}
-
-func newThirdParty(t *testing.T) *thirdParty {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &thirdParty{key: key}
-}
-
-// jwks is the JWK Set with the public key.
-func (s *thirdParty) jwks(t *testing.T) string {
-	t.Helper()
-	b, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: s.key.Public(), KeyID: "1", Use: "sig"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
-// assertion is a good one of a client, as parameters of a form.
-func (s *thirdParty) assertion(t *testing.T, client, audience string) string {
-	t.Helper()
-	s.n++
-	sign, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: s.key}, (&jose.SignerOptions{}).WithHeader("kid", "1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	claims := fmt.Sprintf(`{"iss":%q,"sub":%q,"aud":%q,"exp":%d,"jti":"%d"}`, client, client, audience, time.Now().Add(time.Minute).Unix(), s.n)
-	signed, err := sign.Sign([]byte(claims))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compact, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=" + compact
+// asserted are the parameters of a form with a client's assertion.
+func asserted(assertion string) string {
+	return "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=" + assertion
 }
 
 var uuidSyntax = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
@@ -106,8 +61,8 @@ const good = "token=TOKEN&ASSERTION"
 // leaves the token alone.
 func TestProfileFAPI(t *testing.T) {
 	up := newUpstream(t)
-	tpp := newThirdParty(t)
-	c := start(t, strings.Replace(fapiSite, "JWKS", tpp.jwks(t), 1), up)
+	tpp := newKey(t, "ES256")
+	c := start(t, strings.Replace(fapiSite, "JWKS", tpp.set(), 1), up)
 	for _, r := range append(fapiFields(), fapiAnswers(t, tpp, c.url+"/token/revocation")...) {
 		t.Run(r.name, func(t *testing.T) {
 			token := newToken()
@@ -118,7 +73,7 @@ func TestProfileFAPI(t *testing.T) {
 			if r.body == "" {
 				r.body = good
 			}
-			body := strings.Replace(r.body, "ASSERTION", tpp.assertion(t, "tpp", c.url+"/token/revocation"), 1)
+			body := strings.Replace(r.body, "ASSERTION", asserted(tpp.assertion(t, "tpp", c.url+"/token/revocation")), 1)
 			a := c.send(t, up, revocationRequest{token: token, method: r.method, header: header, body: body})
 			if a.status != r.status {
 				t.Errorf("%d %s, want %d", a.status, a.body, r.status)
@@ -182,7 +137,7 @@ func fapiFields() (list []fapiCase) {
 	return append(list, fapiCase{name: "no fields", status: ok})
 }
 
-func fapiAnswers(t *testing.T, tpp *thirdParty, url string) []fapiCase {
+func fapiAnswers(t *testing.T, tpp clientKey, url string) []fapiCase {
 	expired := jwt(fmt.Sprintf(`{"exp":%d}`, time.Now().Add(-time.Hour).Unix()))
 	return []fapiCase{
 		{name: "method", method: http.MethodPut, status: http.StatusMethodNotAllowed},
@@ -191,11 +146,11 @@ func fapiAnswers(t *testing.T, tpp *thirdParty, url string) []fapiCase {
 		{name: "no token", body: "ASSERTION", status: http.StatusBadRequest},
 		{name: "two tokens", body: good + "&token=TOKEN", status: http.StatusBadRequest},
 		{name: "no client", body: "token=TOKEN", status: http.StatusUnauthorized},
-		{name: "wrong client", body: "token=TOKEN&" + newThirdParty(t).assertion(t, "tpp", url), status: http.StatusUnauthorized},
-		{name: "unknown client", body: "token=TOKEN&" + tpp.assertion(t, "nobody", url), status: http.StatusUnauthorized},
+		{name: "wrong client", body: "token=TOKEN&" + asserted(newKey(t, "ES256").assertion(t, "tpp", url)), status: http.StatusUnauthorized},
+		{name: "unknown client", body: "token=TOKEN&" + asserted(tpp.assertion(t, "nobody", url)), status: http.StatusUnauthorized},
 		{name: "Basic", header: fields("Authorization", basic("backend", "backend-secret")), body: "token=TOKEN", status: http.StatusUnauthorized},
 		{name: "secret in the body", body: "token=TOKEN&client_id=backend&client_secret=backend-secret", status: http.StatusUnauthorized},
-		{name: "client without keys for now", body: "token=TOKEN&" + tpp.assertion(t, "unreachable", url), status: http.StatusServiceUnavailable},
+		{name: "client without keys for now", body: "token=TOKEN&" + asserted(tpp.assertion(t, "unreachable", url)), status: http.StatusServiceUnavailable},
 		{name: "expired token", body: "token=" + expired + "&ASSERTION", status: http.StatusNotFound},
 		{name: "ID token", body: "token=" + jwt(`{"iss":"a","aud":"b","at_hash":"c"}`) + "&ASSERTION", status: http.StatusBadRequest},
 	}

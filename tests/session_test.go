@@ -30,7 +30,7 @@ func TestSession(t *testing.T) {
 	c := judged(t, up, "issuer "+as.URL, "revoke session")
 	of := func(sid any) string { return as.token(claimSet{"sid": sid}) }
 	first, second, other, none := of("s-1"), of("s-1"), of("s-2"), of(nil)
-	elsewhere := signed(t, newKey(t), "at+jwt", claimSet{"iss": "https://elsewhere.example", "sid": "s-1"})
+	elsewhere := signed(t, newIssuerKey(t), "at+jwt", claimSet{"iss": "https://elsewhere.example", "sid": "s-1"})
 	c.wants(t, http.StatusOK, first, second, other, none, elsewhere)
 	c.revoke(t, first)
 	c.wants(t, http.StatusUnauthorized, first, second, of("s-1"))
@@ -49,7 +49,7 @@ func TestSession(t *testing.T) {
 		"JSON":        parsed.FullSerialize(),
 		"padded":      parts[0] + "." + base64.URLEncoding.EncodeToString(raw) + "." + parts[2],
 		"spaced":      strings.Join(parts, " . "),
-		"another key": signed(t, newKey(t), "JWT", claimSet{"iss": as.URL, "sid": "s-1"}),
+		"another key": signed(t, newIssuerKey(t), "JWT", claimSet{"iss": as.URL, "sid": "s-1"}),
 	}
 	for name, token := range disguised {
 		for place, header := range map[string]http.Header{"header": fields("X-Token", token), "cookie": fields("Cookie", "at="+url.QueryEscape(token))} {
