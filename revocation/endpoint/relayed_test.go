@@ -6,12 +6,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/boltstore"
@@ -405,5 +408,43 @@ func TestShareSideBySide(t *testing.T) {
 	wg.Wait()
 	if _, w := s.serve(request("token=z")); w.Code != 429 {
 		t.Error(w.Code)
+	}
+}
+
+// An assertion is used up when all is done, and not before: neither by the
+// server's no, nor by a store that fails. Used up, it does not reach the server.
+func TestRelayedAssertion(t *testing.T) {
+	s := newRelayed(t, func(c *Config) {
+		c.Clients = clients(t, Client{ID: "id", Secret: plain(t, longSecret), Methods: []Method{ClientSecretJWT}})
+		c.Audiences = func(*http.Request) []string { return []string{accepted} }
+	})
+	assertion := must(jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"iss": "id", "sub": "id", "aud": accepted, "jti": "1", "exp": time.Now().Unix() + 60,
+	}).SignedString([]byte(longSecret)))
+	form := url.Values{"token": {"t"}, "client_assertion_type": {assertionType}, "client_assertion": {assertion}}.Encode()
+	for i, step := range []struct {
+		answer http.HandlerFunc
+		fails  bool
+		status int
+		asked  int64
+	}{
+		{status(400, "{}"), false, 400, 1},
+		{status(500, "{}"), false, 502, 2},
+		{status(200, "{}"), true, 503, 3},
+		{status(200, "{}"), false, 200, 4},
+		{status(200, "{}"), false, 401, 4},
+	} {
+		s.answer = step.answer
+		s.store.fails.Store(step.fails)
+		done, w := s.serve(anonymous(form))
+		if w.Code != step.status || s.asked.Load() != step.asked {
+			t.Fatalf("step %d: %d %+v, the server was asked %d times; want %d, %d", i, w.Code, done, s.asked.Load(), step.status, step.asked)
+		}
+		if _, revoked := s.revoked("t"); revoked != (i >= 3) {
+			t.Errorf("step %d: revoked is %t", i, revoked)
+		}
+	}
+	if share := s.list.Share("id"); share.Records != 1 {
+		t.Errorf("%+v", share)
 	}
 }
