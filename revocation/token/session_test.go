@@ -110,6 +110,11 @@ func TestCompact(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
+	for _, presented := range []string{jws + "=x", jws + "==" + jwsSignature} {
+		if got, ok := Compact(presented); ok {
+			t.Errorf("%s: %q", presented, got)
+		}
+	}
 	for presented, want := range map[string]string{
 		" 17|alpha\n": "17|alpha", "a.b.c": "a.b.c", `{"a":1}`: `{"a":1}`, " " + jwe: jwe, "": "", "{": "{",
 		jwsHeader + "." + jwsPayload: jwsHeader + "." + jwsPayload,
