@@ -145,6 +145,24 @@ func TestNoMetadata(t *testing.T) {
 	}
 }
 
+// Metadata that came by TLS leads to no keys without.
+func TestDiscoveryKeepsTLS(t *testing.T) {
+	for issuer, want := range map[string]map[string]bool{
+		"https://idp.example": {"https://keys.example/jwks": true, "http://idp.example/jwks": false, "HTTP://idp.example/jwks": false},
+		"http://idp.example":  {"https://keys.example/jwks": true, "http://keys.example/jwks": true, "ftp://keys.example/jwks": false},
+	} {
+		d, err := Discover(issuer, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for jwks, ok := range want {
+			if _, err := d.remote(jwks); (err == nil) != ok {
+				t.Errorf("%s to %s: %v", issuer, jwks, err)
+			}
+		}
+	}
+}
+
 // An attempt that failed is made again, but not at the pace of whoever asks; and
 // what was known stays known.
 func TestDiscoveryAgain(t *testing.T) {
@@ -222,6 +240,11 @@ func TestDiscoveryHangs(t *testing.T) {
 			t.Errorf("%v %v", found, err)
 		}
 	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if found, err := set.Find(gone, "1", "ES256"); err != nil || len(found) != 1 { // it is for the others, too
+		t.Errorf("%v %v", found, err)
+	}
 	finds()
 	hangs = true
 	clock.move(discoveryAge)
@@ -282,6 +305,11 @@ func TestRotation(t *testing.T) {
 		wants(third, false, keys.ErrUnavailable)
 		wants(newSigner(t, "1"), false, nil) // forged in any case
 		wants(newSigner(t, ""), false, nil)
+		for _, kid := range []string{"1", ""} { // no key of theirs has ever been of this kind
+			if found, err := i.c.Keys.Find(t.Context(), kid, "RS256"); err != nil || len(found) > 0 {
+				t.Errorf("%s: %v %v", name, found, err)
+			}
+		}
 		wants(s, true, nil)
 		clock.move(time.Minute)
 		wants(third, true, nil)

@@ -27,6 +27,8 @@ func TestSessions(t *testing.T) {
 		`{"iss":"i","sid":""}`:                      is(Session{"i", ""}),
 		` {"iss" : "i" , "sid" : "s"} and more`:     is(Session{"i", "s"}),
 		"\ufeff" + `{"iss":"i","sid":"s"}`:          is(Session{"i", "s"}),
+		`{"Iss":"i","sId":"s"}`:                     is(Session{"i", "s"}),
+		`{"a":"\"","iss":"i","b":"\\","sid":"s\""}`: is(Session{"i", "s\""}),
 		`{"iss":"i"}`:                               nil,
 		`{"sid":"s"}`:                               nil,
 		`{"iss":"i","sid":null}`:                    nil,
