@@ -54,7 +54,7 @@ func (n *node) revoke(t *testing.T, task npmTask) npmOutcome {
 }
 
 const (
-	npmSecret = "s+ecret/with=odd&letters%"
+	npmSecret = "s+ecret:with/odd=letters&100%"
 	npmOrigin = "http://app.example.com"
 )
 

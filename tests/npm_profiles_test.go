@@ -29,6 +29,12 @@ func TestNPMProfileJSON(t *testing.T) {
 			t.Errorf("without a token: %+v", o)
 		}
 	})
+	t.Run("not where RFC 7009 is meant", func(t *testing.T) {
+		c := start(t, npmSiteWith("endpoint "+path), newUpstream(t))
+		task := c.npmTask(postWay)
+		task.Endpoint, task.Token = c.url+path, newToken()
+		runNode(t, "moovio-sdk").fail(t, c, task, "invalid_request")
+	})
 	// These insist on RFC 7009's 200, and take 204 for a failure. The token dies.
 	for name, complaint := range map[string]string{
 		"oauth4webapi":    "unexpected HTTP status code",
@@ -58,6 +64,11 @@ func TestNPMProfileSession(t *testing.T) {
 	tryLibraries(t, npmSiteWith("profile session", "endpoint "+path), path, []npmLibrary{
 		{"ringcentral-sdk", []string{basicWay, publicWay}},
 		{"oauth4webapi", []string{basicWay, postWay, publicWay}},
+		{"openid-client-6", []string{basicWay}},
+		{"openid-client-5", []string{basicWay}},
+		{"simple-oauth2", []string{basicWay}},
+		{"badgateway-oauth2-client", []string{basicWay}},
 		{"oidc-client-ts", []string{publicWay}},
+		{"okta-auth-js", []string{publicWay}},
 	})
 }

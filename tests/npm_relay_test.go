@@ -97,3 +97,19 @@ func (n *node) tryRelay(t *testing.T, c *caddy, server *authorizationServer, tas
 	n.fail(t, c, task, "invalid_client")
 	state("of a client that could not prove itself", three.Refresh, true, http.StatusOK)
 }
+
+// What the server knows of a token before it revokes it says which session dies
+// with it: its JWTs, which the server itself cannot take back.
+func TestNPMRelayOfASession(t *testing.T) {
+	j := newJudged(t, issuerJudge+introspectionJudge, "revoke session\nrelay ISSUER/token/revocation")
+	mine, again := j.server.signIn(t, asApp, jwtTokens), j.server.signIn(t, asApp, jwtTokens)
+	if o := j.revoke(t, mine.Refresh); o.Error != "" {
+		t.Errorf("%+v", o)
+	}
+	if j.server.active(t, mine.Refresh) {
+		t.Error("the refresh token is active at the server")
+	}
+	j.gate(t, "refresh token", mine.Refresh, http.StatusUnauthorized)
+	j.gate(t, "access token of its session", mine.Access, http.StatusUnauthorized)
+	j.gate(t, "of another session", again.Access, http.StatusOK)
+}

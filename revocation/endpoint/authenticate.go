@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -55,8 +56,9 @@ func cutBasic(authorization string) (value string, ok bool) {
 }
 
 // presentBasic reads Basic credentials as RFC 6749 §2.3.1 has it, form-encoded,
-// and also as they stand, which is how most SDKs send them. A client_id beside
-// them must name the same client.
+// and also as they stand, which is how most SDKs send them, a few of them with
+// the colon encoded, since it separates the two. A client_id beside them must
+// name the same client.
 func presentBasic(value, formID string) (credentials, *refusal) {
 	raw, err := base64.StdEncoding.DecodeString(value)
 	if err != nil {
@@ -74,8 +76,10 @@ func presentBasic(value, formID string) (credentials, *refusal) {
 	if idErr == nil && secretErr == nil {
 		c.readings = append(c.readings, reading{decodedID, decodedSecret})
 	}
-	if plain := (reading{id, secret}); len(c.readings) == 0 || c.readings[0] != plain {
-		c.readings = append(c.readings, plain)
+	for _, plain := range []reading{{id, secret}, {colons(id), colons(secret)}} {
+		if !slices.Contains(c.readings, plain) {
+			c.readings = append(c.readings, plain)
+		}
 	}
 	if formID != "" {
 		c.readings = named(c.readings, formID)
@@ -85,6 +89,8 @@ func presentBasic(value, formID string) (credentials, *refusal) {
 	}
 	return c, nil
 }
+
+func colons(s string) string { return strings.ReplaceAll(s, "%3A", ":") }
 
 // authenticate returns the client that the credentials prove, or nil. Without any
 // but a client_id, the certificate of the connection counts.
