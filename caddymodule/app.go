@@ -72,6 +72,7 @@ type App struct {
 	kept    []string // what the app has in the pool of what was published
 
 	issuerURLs []string
+	endpoints  []*Handler // those that have one
 }
 
 // CaddyModule returns the Caddy module information.

@@ -139,8 +139,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.Endpoint == endpointOff {
 		return nil
 	}
-	h.endpoint, err = h.newEndpoint(ctx)
-	return err
+	if h.endpoint, err = h.newEndpoint(ctx); err != nil {
+		return err
+	}
+	h.app.endpoints = append(h.app.endpoints, h)
+	return nil
 }
 
 func (h *Handler) setDefaults() error {

@@ -89,8 +89,7 @@ func subjectDN(c *x509.Certificate) (*ldap.DN, error) {
 		rdn := &ldap.RelativeDN{}
 		for _, a := range part {
 			value, ok := a.Value.(string)
-			// Bytes that are not UTF-8 would all look the same.
-			if !ok || !utf8.ValidString(value) {
+			if !ok {
 				return nil, errors.New("the subject has a value that is not a text")
 			}
 			rdn.Attributes = append(rdn.Attributes, &ldap.AttributeTypeAndValue{Type: a.Type.String(), Value: singleSpaced(value)})

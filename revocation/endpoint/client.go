@@ -151,13 +151,13 @@ func (c *Client) useless() error {
 		there bool
 		by    []Method
 	}{
-		{"a secret", c.Secret != nil, []Method{ClientSecretBasic, ClientSecretPost, ClientSecretJWT}},
-		{"the client's keys", c.Keys != nil, []Method{PrivateKeyJWT, SelfSignedTLSClientAuth}},
-		{"a certificate subject", c.hasSubject != nil, []Method{TLSClientAuth}},
-		{"a choice of algorithms", len(c.Algorithms) > 0, []Method{ClientSecretJWT, PrivateKeyJWT}},
+		{"a secret is", c.Secret != nil, []Method{ClientSecretBasic, ClientSecretPost, ClientSecretJWT}},
+		{"the client's keys are", c.Keys != nil, []Method{PrivateKeyJWT, SelfSignedTLSClientAuth}},
+		{"a certificate subject is", c.hasSubject != nil, []Method{TLSClientAuth}},
+		{"a choice of algorithms is", len(c.Algorithms) > 0, []Method{ClientSecretJWT, PrivateKeyJWT}},
 	} {
 		if given.there && !slices.ContainsFunc(given.by, c.allows) {
-			return fmt.Errorf("%s is of no use without auth %s", given.what, or(given.by))
+			return fmt.Errorf("%s of no use without auth %s", given.what, or(given.by))
 		}
 	}
 	return nil

@@ -46,7 +46,7 @@ func TestClientMethods(t *testing.T) {
 		"self_signed_tls_client_auth needs the client's certificates": {Methods: []Method{SelfSignedTLSClientAuth}},
 		"none does not go with a secret":                              {Methods: []Method{None}, Secret: secret},
 		"none does not go with another":                               {Methods: []Method{None, PrivateKeyJWT}, Keys: some},
-		"the client's keys is of no use":                              {Secret: secret, Keys: some},
+		"the client's keys are of no use":                             {Secret: secret, Keys: some},
 		"a secret is of no use without auth client_secret_basic, client_secret_post or client_secret_jwt": {Methods: []Method{PrivateKeyJWT}, Secret: secret, Keys: some},
 		"a certificate subject is of no use":  {Keys: some, Certificate: subject},
 		"a choice of algorithms is of no use": {Secret: secret, Algorithms: []string{"HS256"}},

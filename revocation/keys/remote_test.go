@@ -241,6 +241,9 @@ func TestRemoteOneFetchAtATime(t *testing.T) {
 	for range 20 {
 		a.ask("one", true, nil, 0)
 	}
+	if len(results) > 0 {
+		t.Error("they waited until the fetch was over")
+	}
 	close(proceed)
 	if err := <-results; err != nil {
 		t.Error(err)

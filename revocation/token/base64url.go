@@ -144,6 +144,10 @@ func noSpareBits(s string) bool {
 // matter what else stands between the characters, padded or not, spare bits
 // ignored. It never fails.
 func decode(s string) []byte {
+	if isCanonical(s) {
+		b, _ := base64.RawURLEncoding.DecodeString(s)
+		return b
+	}
 	clean := make([]byte, 0, len(s))
 	for i := range len(s) {
 		switch c := s[i]; {

@@ -187,6 +187,9 @@ func (c Claims) Unique() bool {
 
 // literal is the text of a JSON string or number.
 func literal(value json.RawMessage) (text string, ok bool) {
+	if plain, next := plainString(value, 0); next == len(value) {
+		return string(plain), true
+	}
 	if json.Unmarshal(value, &text) == nil && string(value) != "null" {
 		return text, true
 	}

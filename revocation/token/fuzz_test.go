@@ -1,6 +1,7 @@
 package token
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -54,5 +55,28 @@ func FuzzReadClaims(f *testing.F) {
 			t.Errorf("%s ends at %s", payload, latest)
 		}
 		claims.NoAccessToken(func(string) bool { return true })
+	})
+}
+
+// The quick way finds what the parser finds.
+func FuzzSessions(f *testing.F) {
+	for _, s := range []string{
+		`{"iss":"i","sid":"s"}`, `{"a":[{"sid":"x]"},1.5e3],"iss":"i" , "SID":null,"sid":7}`, `{"iss":"\u0069","s\u0069d":"s"}`,
+		"{\n\t\"iss\":true,\"\u017fid\":\"\\\"\"}", `{"iss":"i","sid":NaN}`, `{"a":}`, `{}`, `{"iss":"i"}{"sid":"s"}`, "\xff", ``,
+	} {
+		f.Add(s)
+	}
+	names := []string{"sid", "session"}
+	f.Fuzz(func(t *testing.T, payload string) {
+		quick, ok := scanMembers([]byte(payload), "iss", names)
+		parsed, valid := members([]byte(payload))
+		if !ok || !valid {
+			return
+		}
+		for _, name := range append(names, "iss") {
+			if got, want := texts(quick, name), texts(parsed, name); !slices.Equal(got, want) {
+				t.Errorf("%s: %s is %q, want %q", payload, name, got, want)
+			}
+		}
 	})
 }

@@ -19,7 +19,10 @@ const maxSessions = 16
 // in the list.
 func Sessions(s string, names []string) (list []Session, ok bool) {
 	raw := bytes.TrimPrefix(decode(payloadOf(trim(s))), []byte("\ufeff"))
-	claims, ok := members(raw)
+	claims, ok := scanMembers(raw, "iss", names)
+	if !ok {
+		claims, ok = members(raw)
+	}
 	if !ok {
 		// Python knows more numbers than JSON has.
 		return nil, !bytes.Contains(raw, []byte("NaN")) && !bytes.Contains(raw, []byte("Infinity"))
