@@ -52,7 +52,7 @@ func TestNPMAssertions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, n := start(t, site, up), runNode(t, name) // each its own, since who often fails has to wait
+			n, c := runNode(t, name), start(t, site, up) // each its own, since who often fails has to wait
 			for alg := range strings.FieldsSeq(algorithms) {
 				t.Run(alg, func(t *testing.T) {
 					task := c.assertionTask(t, alg, keys)

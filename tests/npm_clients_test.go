@@ -128,7 +128,7 @@ func tryLibraries(t *testing.T, site, endpoint string, list []npmLibrary) {
 	for _, library := range list {
 		t.Run(library.name, func(t *testing.T) {
 			t.Parallel()
-			c, n := start(t, site, up), runNode(t, library.name)
+			n, c := runNode(t, library.name), start(t, site, up)
 			for _, way := range library.ways {
 				t.Run(way, func(t *testing.T) {
 					task := c.npmTask(strings.TrimSuffix(way, "_raw"))
