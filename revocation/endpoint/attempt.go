@@ -1,0 +1,84 @@
+package endpoint
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+// attempt does what a request asks for. Everything that can be wrong with the
+// request is found before anything is done, and before it is passed on.
+func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte, err error) (done Outcome, refused *refusal) {
+	form, refused := e.manner.read(r, b, err)
+	if refused != nil {
+		return done, refused
+	}
+	client, proof, refused := e.admit(r, form)
+	if refused != nil {
+		return done, refused
+	}
+	done.Client = client.proved()
+	corsOf(client, h)
+	// A client that hangs up has asked all the same.
+	ctx := context.WithoutCancel(r.Context())
+	deciding, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	v, refused := e.decide(deciding, client, form["token"])
+	if refused != nil {
+		return done, refused
+	}
+	list, err := lists(deciding)
+	if err != nil {
+		return done, unavailable(err)
+	}
+	pass := e.relay != nil && (v.unknown || len(v.records) > 0)
+	v.records = slices.DeleteFunc(v.records, func(r revocation.Record) bool { return !list.Live(&r) })
+	if refused = e.foresee(list, client, proof, v.records); refused != nil {
+		return done, refused
+	}
+	if pass {
+		if refused = e.pass(ctx, r, b); refused != nil {
+			return done, refused
+		}
+		done.Client = client.ID
+	}
+	committing, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	if refused = e.commit(committing, list, proof, v.records); refused != nil {
+		return done, refused
+	}
+	done.Records = v.records
+	if len(v.records) == 0 && !pass {
+		return done, e.manner.unknown()
+	}
+	return done, nil
+}
+
+// foresee refuses what a commit would refuse, and what is more than the client's
+// share of records. What is revoked already can be revoked again in any case.
+func (e *Endpoint) foresee(list *revocation.Denylist, client *Client, proof *revocation.Record, records []revocation.Record) *refusal {
+	if proof != nil {
+		switch verdict := list.Check(&proof.Key); verdict.Outcome {
+		case revocation.Revoked:
+			return invalidClient(false)
+		case revocation.Unknown:
+			return unavailable(verdict.Err)
+		}
+	}
+	share := list.Share(client.by())
+	if share.Records+len(records) <= client.maxRecords() {
+		return nil
+	}
+	more := 0
+	for i := range records {
+		if list.Check(&records[i].Key).Outcome != revocation.Revoked {
+			more++
+		}
+	}
+	if more == 0 || share.Records+more <= client.maxRecords() {
+		return nil
+	}
+	return tooMany("the client has as many revocations stored as it may", share.Frees.Sub(e.now()))
+}
