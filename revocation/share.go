@@ -10,7 +10,8 @@ import (
 type Share struct {
 	// Records is how many of its records are live. One that ends in the minutes
 	// d from when it was stored may be left out up to d/16 before it ends, and is
-	// never counted after that. Records of [KindUsed] do not count.
+	// never counted after that. Records of [KindUsed] do not count: they end
+	// within minutes, so that a limit on the rate of requests bounds them.
 	Records int
 	// Frees is when the next of them stops counting; zero if there are none.
 	Frees time.Time

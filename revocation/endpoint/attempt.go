@@ -1,12 +1,19 @@
 package endpoint
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
+
+// DefaultMaxRecords is how many live records a client may have for which nothing
+// else is set.
+const DefaultMaxRecords = 1_000_000
+
+func (c *Client) maxRecords() int { return cmp.Or(c.MaxRecords, DefaultMaxRecords) }
 
 // attempt does what a request asks for. Everything that can be wrong with the
 // request is found before anything is done, and before it is passed on.
@@ -58,6 +65,8 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 
 // foresee refuses what a commit would refuse, and what is more than the client's
 // share of records. What is revoked already can be revoked again in any case.
+// Requests side by side do not see each other's records, so that a client can
+// exceed its share by as many as it has under way.
 func (e *Endpoint) foresee(list *revocation.Denylist, client *Client, proof *revocation.Record, records []revocation.Record) *refusal {
 	if proof != nil {
 		switch verdict := list.Check(&proof.Key); verdict.Outcome {

@@ -38,14 +38,13 @@ const (
 )
 
 // maxAddresses and maxClients bound how much is remembered, in each of the
-// tables below: some 15 MB at the most.
+// tables below: some 20 MB.
 //
-// What is full forgets the address that failed the longest ago. As an address
-// gets one failure a second again, that one has nothing to gain by being
-// forgotten unless more than maxAddresses others have failed since, within the
-// few seconds that its own debt takes: then the attackers are so many that they
-// could do as much in turns, and what limits them is the bound on how many
-// secrets are hashed at once.
+// What is full forgets the address that asked the longest ago. That is worth
+// nothing to who has many addresses: to have one forgotten takes a failure of
+// each of maxAddresses others, and as each of those gets one a second anyway,
+// taking turns gives as many. More than that many failures a second are bounded
+// only by how many secrets can be compared, and hashed, at once.
 const (
 	maxAddresses = 1 << 16
 	maxClients   = 1 << 16

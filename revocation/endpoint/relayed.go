@@ -16,10 +16,6 @@ import (
 // byRelay stands in records for a client that does not say who it is.
 const byRelay = "relay"
 
-// DefaultMaxRecords is how many live records a client may have for which nothing
-// else is set.
-const DefaultMaxRecords = 1_000_000
-
 // stranger returns the client of a request that is for the authorization server
 // to judge, or nil: no client of this endpoint, or none that can be seen.
 func (e *Endpoint) stranger(r *http.Request, form parameters) *Client {
@@ -58,8 +54,6 @@ func (c *Client) proved() string {
 // mayOwn says whether a token of the client with an id can be this client's.
 // Of one that does not say who it is, only the authorization server knows.
 func (c *Client) mayOwn(id string) bool { return id == "" || id == c.ID || c.ID == "" }
-
-func (c *Client) maxRecords() int { return cmp.Or(c.MaxRecords, DefaultMaxRecords) }
 
 // advisor is a judge where the authorization server decides: that it does not
 // know is no reason not to ask there.
