@@ -220,8 +220,8 @@ func (d *Denylist) Revoke(ctx context.Context, records ...Record) error {
 	// store. If a record is not there after all, the check will find that out.
 	for i := range live {
 		d.kinds.note(live[i].Key.Kind, live[i].Expires)
-		if d.index.add(&live[i].Key, live[i].Expires) {
-			d.shares.add(&live[i], now)
+		if before, changed := d.index.add(&live[i].Key, live[i].Expires); changed {
+			d.shares.add(&live[i], before, now)
 		}
 	}
 	if err != nil {

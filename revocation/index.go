@@ -100,13 +100,19 @@ func (x *index) has(key *Key) bool {
 }
 
 // add enters a key until the given end. A key that is there already keeps the
-// later of both ends. It says whether the key is new.
-func (x *index) add(key *Key, end time.Time) (added bool) {
+// later of both ends. It says whether the end is the one that was given, and
+// otherwise changed nothing; before is the minute since 1970 in which the key
+// ended till then, or 0 if it is new.
+func (x *index) add(key *Key, end time.Time) (before int64, changed bool) {
 	n, tag := x.place(key)
 	s := &x.segments[n]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.enter(tag, x.minute(end))
+	old, changed := s.enter(tag, x.minute(end))
+	if old == 0 {
+		return 0, changed
+	}
+	return x.epoch + int64(old) - 1, changed
 }
 
 // minute is the first whole minute, counted from the epoch, at or after t.
@@ -222,8 +228,9 @@ func (t *table) each(f func(word *atomic.Uint64, w uint64)) {
 	}
 }
 
-// enter says whether the tag is new.
-func (s *segment) enter(tag, minute uint64) (added bool) {
+// enter says whether it changed anything; old is the minute of a tag that was
+// there, or 0.
+func (s *segment) enter(tag, minute uint64) (old uint64, changed bool) {
 	t := s.table.Load()
 	if t == nil {
 		t = s.rebuild(1)
@@ -231,10 +238,10 @@ func (s *segment) enter(tag, minute uint64) (added bool) {
 	word, found := t.slot(tag)
 	w := word.Load() &^ overflowed
 	if found {
-		if minute > w&lastMinute {
+		if old = w & lastMinute; minute > old {
 			put(word, tag<<minuteBits|minute)
 		}
-		return false
+		return old, minute > old
 	}
 	if w == free {
 		if s.used+1 > int(maxLoad*float64(len(t.lines)*lineWords)) {
@@ -245,7 +252,7 @@ func (s *segment) enter(tag, minute uint64) (added bool) {
 	put(word, tag<<minuteBits|minute)
 	s.live++
 	s.earliest = min(s.earliest, minute)
-	return true
+	return 0, true
 }
 
 // rebuild copies the live words into a table for n of them, and lets readers

@@ -17,8 +17,8 @@ type Share struct {
 	Frees time.Time
 }
 
-// Share counts the live records that are By a client, whoever has revoked the
-// same since. It is known right after Open.
+// Share counts the live records that are By a client, or that it made last longer
+// since they were loaded. It is known right after Open.
 func (d *Denylist) Share(by string) Share { return d.shares.of(by, d.now()) }
 
 // maxShares is how many clients are counted, so that memory is bounded. Of any
@@ -53,11 +53,17 @@ func coarse(end, now int64) int64 {
 	return end &^ (1<<max(0, bits.Len64(uint64(end-now))-digits) - 1)
 }
 
-// add counts a record that is stored now.
-func (s *shares) add(r *Record, now time.Time) {
+// add counts a record that is stored now. If that makes a record last longer,
+// which till then ended in the minute before, it is counted anew for whoever
+// wants it to; that is the client of whom it was counted, mostly.
+func (s *shares) add(r *Record, before int64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	count(s.tally(r.By), r, minute(now))
+	t := s.tally(r.By)
+	if t != nil && before > 0 {
+		t.take(before, minute(now))
+	}
+	count(t, r, minute(now))
 }
 
 // tally is that of a client, or nil if there is no room for one more.
@@ -91,6 +97,23 @@ func (t *tally) enter(end int64, n int32) {
 	t.records += int(n)
 }
 
+// take takes back one record that ends in a minute, from wherever it may have
+// been counted: under its end, or one that is coarser.
+func (t *tally) take(end, now int64) {
+	for width := int64(1); end > now; width *= 2 {
+		if count := t.ends[end]; count != nil {
+			*count--
+			t.records--
+			if *count == 0 {
+				delete(t.ends, end)
+				t.forget(t.first - 1) // nothing, but finds which is first now
+			}
+			return
+		}
+		end &^= width
+	}
+}
+
 // of forgets what a client had that has ended, and counts the rest.
 func (s *shares) of(by string, now time.Time) Share {
 	s.mu.Lock()
@@ -108,9 +131,12 @@ func (s *shares) of(by string, now time.Time) Share {
 
 // sweep forgets what ended by the minute now.
 func (t *tally) sweep(now int64) {
-	if now < t.first {
-		return
+	if now >= t.first {
+		t.forget(now)
 	}
+}
+
+func (t *tally) forget(now int64) {
 	next := int64(0)
 	for end, n := range t.ends {
 		switch {

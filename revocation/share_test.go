@@ -51,6 +51,43 @@ func TestShare(t *testing.T) {
 	f.wantsShare("a", 0, 0)
 }
 
+// Who makes a record last longer has it for that long, and once.
+func TestShareOfWhatLastsLonger(t *testing.T) {
+	f := newFixture(t)
+	f.revoke(recordBy("a", 1, 10*time.Minute), recordBy("a", 2, 12*time.Minute))
+	f.wantsShare("a", 2, 10*time.Minute)
+	for range 3 {
+		f.revoke(recordBy("a", 1, 40*time.Minute))
+		f.wantsShare("a", 2, 12*time.Minute)
+	}
+	f.revoke(recordBy("b", 1, 50*time.Hour))
+	f.wantsShare("a", 2, 12*time.Minute)
+	if got := f.Share("b").Records; got != 1 {
+		t.Fatalf("b has %d", got)
+	}
+	f.revoke(recordBy("b", 1, 500*time.Hour)) // its count under a coarse end is found
+	if got := f.Share("b").Records; got != 1 {
+		t.Fatalf("b has %d", got)
+	}
+	f.clock.move(12 * time.Minute)
+	f.wantsShare("a", 1, 40*time.Minute)
+	f.clock.move(28*time.Minute + leeway/2)
+	f.wantsShare("a", 0, 0)
+	// What has ended for the shares lives on for the leeway, and can be revoked again.
+	f.revoke(recordBy("a", 3, time.Hour))
+	f.clock.move(20 * time.Minute)
+	f.wantsShare("a", 0, 0)
+	f.revoke(recordBy("a", 3, 2*time.Hour))
+	if got := f.Share("a").Records; got != 1 {
+		t.Fatalf("a has %d", got)
+	}
+	f.reopen()
+	// A restart knows only who came first, which of record 1 was a.
+	if a, b := f.Share("a").Records, f.Share("b").Records; a != 2 || b != 0 {
+		t.Fatalf("a has %d, b %d", a, b)
+	}
+}
+
 // What is not stored does not count, and what may be stored does, once.
 func TestShareOfFailures(t *testing.T) {
 	f := newFixture(t)
