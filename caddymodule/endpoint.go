@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
@@ -77,6 +78,9 @@ func (r *Relay) provision(ctx caddy.Context) (*relay.Relay, error) {
 		transport, ok := module.(http.RoundTripper)
 		if !ok {
 			return nil, fmt.Errorf("transport: %T is not one", module)
+		}
+		if own, ok := module.(*reverseproxy.HTTPTransport); ok {
+			own.Transport.DisableCompression = true // it would add Accept-Encoding
 		}
 		config.Transport = transport
 	}

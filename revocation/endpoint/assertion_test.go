@@ -16,6 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/keys"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/relay"
 )
 
 func TestAssertionAlgorithms(t *testing.T) {
@@ -265,5 +266,39 @@ func TestAssertionKeysUnavailable(t *testing.T) {
 	a.revoke("keys not to be had", sign("ES256", key, nil, nil), nil, 503)
 	if n := fetched.Load(); n != 1 {
 		t.Errorf("%d requests for keys", n)
+	}
+}
+
+// An assertion names its client without client_id too, so that the client of an
+// endpoint with a relay cannot pass for one that only the server behind knows.
+func TestAssertionOfNoStranger(t *testing.T) {
+	a := newAsserting(t)
+	relaying := *a.Endpoint
+	relaying.relay = must(relay.New(relay.Config{URL: "http://127.0.0.1:1"}))
+	foreign := signedBy("ES256", signingKeys()["other"], header("ES256", nil), a.with("elsewhere", nil))
+	for name, test := range map[string]struct {
+		assertion, clientID string
+		stranger            string
+	}{
+		"own":                           {a.es256(nil), "", ""},
+		"own, of a wrong key":           {signedBy("ES256", signingKeys()["other"], header("ES256", nil), a.with("keys", nil)), "", ""},
+		"own, beside another client_id": {a.es256(nil), "elsewhere", ""},
+		"another, beside an own":        {foreign, "keys", ""},
+		"another":                       {foreign, "", "elsewhere"},
+		"another, beside its client_id": {foreign, "elsewhere", "elsewhere"},
+	} {
+		form := parameters{"client_assertion": test.assertion, "client_assertion_type": assertionType, "client_id": test.clientID}
+		client := relaying.stranger(httptest.NewRequest(http.MethodPost, "/", nil), form)
+		if (client == nil) != (test.stranger == "") || client != nil && client.ID != test.stranger {
+			t.Errorf("%s: %+v, want %q", name, client, test.stranger)
+		}
+	}
+}
+
+func TestDecoyKeys(t *testing.T) {
+	for _, alg := range keys.Asymmetric {
+		if found, err := decoyKeys().Find(t.Context(), "any", alg); err != nil || len(found) != 1 {
+			t.Errorf("%s: %d keys, %v", alg, len(found), err)
+		}
 	}
 }

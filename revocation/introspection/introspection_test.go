@@ -142,6 +142,7 @@ func TestNoAnswer(t *testing.T) {
 		"two":                 json(`{"active":false}{"active":true}`),
 		"the token":           json(secretToken),
 		"too large":           json(`{"active":false,"x":"` + strings.Repeat("x", maxAnswer) + `"}`),
+		"too large, of space": json(`{"active":true}` + strings.Repeat(" ", maxAnswer)),
 		"broken off": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Content-Length", "100")

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -18,7 +19,8 @@ import (
 
 const (
 	discoveryTimeout = 5 * time.Second // of one attempt
-	discoveryPause   = 5 * time.Second // between attempts that fail
+	discoveryPause   = 5 * time.Second // after one that failed
+	discoveryStale   = time.Minute     // after one that failed, with older metadata at hand
 	discoveryAge     = 24 * time.Hour  // after which metadata is fetched again
 	maxMetadata      = 256 << 10       // bytes
 )
@@ -32,11 +34,13 @@ type Discovery struct {
 	client *http.Client
 	now    func() time.Time
 
-	turn chan struct{} // held for looking at what follows, and for fetching
-	keys *keys.Remote  // nil until found
-	url  string        // of keys
-	next time.Time     // no fetch before
-	err  error         // of the last fetch
+	turn chan struct{} // held while fetching
+
+	mu   sync.Mutex
+	keys *keys.Remote // nil until found
+	url  string       // of keys
+	next time.Time    // no fetch before
+	err  error        // of the last fetch
 }
 
 // Discover prepares the discovery of an issuer's keys. It fetches nothing yet.
@@ -77,61 +81,88 @@ func (d *Discovery) Find(ctx context.Context, kid, alg string) ([]jose.JSONWebKe
 	return published{Set: set, fetched: set.Fetched, now: d.now}.Find(ctx, kid, alg)
 }
 
-// set is where the keys are. One caller fetches; the others wait for it.
+// set is where the keys are. One caller fetches; the others go on with what was
+// there before, or wait if that is nothing.
 func (d *Discovery) set(ctx context.Context) (*keys.Remote, error) {
+	set, due, err := d.look()
+	if !due {
+		return set, err
+	}
 	select {
 	case d.turn <- struct{}{}:
-		defer func() { <-d.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if !d.now().Before(d.next) {
-		d.err = d.fetch(ctx)
-		d.next = d.now().Add(discoveryAge)
-		if d.err != nil {
-			d.next = d.now().Add(discoveryPause)
+	default:
+		if set != nil {
+			return set, nil
+		}
+		select {
+		case d.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
-	if d.keys == nil {
-		return nil, d.err
+	defer func() { <-d.turn }()
+	// Unless another has fetched in the meantime.
+	if set, due, err = d.look(); due {
+		d.keep(d.fetch(ctx))
+		set, _, err = d.look()
 	}
-	return d.keys, nil
+	return set, err
+}
+
+// look returns what there is, if only an error, and whether it is time to fetch.
+func (d *Discovery) look() (set *keys.Remote, due bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.keys == nil {
+		err = d.err
+	}
+	return d.keys, !d.now().Before(d.next), err
+}
+
+// keep keeps what was fetched. Keys in the same place as before stay the same,
+// with what is known of them.
+func (d *Discovery) keep(found *keys.Remote, url string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.err, d.next = err, d.now().Add(discoveryAge)
+	switch {
+	case err != nil && d.keys == nil:
+		d.next = d.now().Add(discoveryPause)
+	case err != nil:
+		d.next = d.now().Add(discoveryStale)
+	case d.url != url:
+		d.keys, d.url = found, url
+	}
 }
 
 // fetch looks in each place, and takes the first metadata that is the issuer's.
-func (d *Discovery) fetch(ctx context.Context) error {
+func (d *Discovery) fetch(ctx context.Context) (found *keys.Remote, url string, err error) {
 	// Others go by the outcome, too, whose time is not over.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discoveryTimeout)
 	defer cancel()
 	var errs []error
 	for _, place := range d.places {
-		jwks, err := d.metadata(ctx, place)
+		url, err := d.metadata(ctx, place)
 		if err == nil {
-			err = d.use(jwks)
-		}
-		if err == nil {
-			return nil
+			if found, err = d.remote(url); err == nil {
+				return found, url, nil
+			}
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", place, err))
 	}
-	return errors.Join(errs...)
+	return nil, "", errors.Join(errs...)
 }
 
-// use goes on with the keys at a URL; if it is the same as before, with what is
-// known of them.
-func (d *Discovery) use(jwks string) error {
-	if d.keys != nil && d.url == jwks {
-		return nil
-	}
+// remote is the set of keys at a URL, which must not give up TLS.
+func (d *Discovery) remote(jwks string) (*keys.Remote, error) {
 	if strings.HasPrefix(d.issuer, "https:") && !strings.HasPrefix(jwks, "https:") {
-		return errors.New("jwks_uri is not https")
+		return nil, errors.New("jwks_uri is not https")
 	}
 	found, err := keys.NewRemote(keys.RemoteConfig{URL: jwks, Client: d.client, Now: d.now})
 	if err != nil {
-		return fmt.Errorf("jwks_uri: %w", err)
+		return nil, fmt.Errorf("jwks_uri: %w", err)
 	}
-	d.keys, d.url = found, jwks
-	return nil
+	return found, nil
 }
 
 // metadata fetches metadata and returns its jwks_uri. It must say that it is the

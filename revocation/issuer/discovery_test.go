@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -144,6 +145,24 @@ func TestNoMetadata(t *testing.T) {
 	}
 }
 
+// Metadata that came by TLS leads to no keys without.
+func TestDiscoveryKeepsTLS(t *testing.T) {
+	for issuer, want := range map[string]map[string]bool{
+		"https://idp.example": {"https://keys.example/jwks": true, "http://idp.example/jwks": false, "HTTP://idp.example/jwks": false},
+		"http://idp.example":  {"https://keys.example/jwks": true, "http://keys.example/jwks": true, "ftp://keys.example/jwks": false},
+	} {
+		d, err := Discover(issuer, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for jwks, ok := range want {
+			if _, err := d.remote(jwks); (err == nil) != ok {
+				t.Errorf("%s to %s: %v", issuer, jwks, err)
+			}
+		}
+	}
+}
+
 // An attempt that failed is made again, but not at the pace of whoever asks; and
 // what was known stays known.
 func TestDiscoveryAgain(t *testing.T) {
@@ -189,6 +208,70 @@ func TestDiscoveryAgain(t *testing.T) {
 	h.set("/keys", "gone")
 	succeeds(s, oidc, oauth, "/keys")
 	succeeds(s)
+	clock.move(discoveryStale)
+	succeeds(s, oidc, oauth, "/keys")
+}
+
+// Where something is known, nobody but the one who fetches waits for metadata.
+func TestDiscoveryHangs(t *testing.T) {
+	s, clock := newSigner(t, "1"), new(clock)
+	fetching, release := make(chan struct{}), make(chan struct{})
+	hangs := false
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/jwks" {
+			_, _ = w.Write(document(s))
+			return
+		}
+		if hangs {
+			fetching <- struct{}{}
+			<-release
+		}
+		_, _ = fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, server.URL, server.URL+"/jwks")
+	}))
+	defer server.Close()
+	set, err := Discover(server.URL, nil, clock.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	finds := func() {
+		t.Helper()
+		if found, err := set.Find(t.Context(), "1", "ES256"); err != nil || len(found) != 1 {
+			t.Errorf("%v %v", found, err)
+		}
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if found, err := set.Find(gone, "1", "ES256"); err != nil || len(found) != 1 { // it is for the others, too
+		t.Errorf("%v %v", found, err)
+	}
+	finds()
+	hangs = true
+	clock.move(discoveryAge)
+	var wg sync.WaitGroup
+	wg.Go(finds)
+	<-fetching
+	for range 10 {
+		finds()
+	}
+	close(release)
+	wg.Wait()
+
+	// Where nothing is known, all wait, and each no longer than it wants to.
+	release = make(chan struct{})
+	if set, err = Discover(server.URL, nil, clock.now); err != nil {
+		t.Fatal(err)
+	}
+	wg.Go(finds)
+	<-fetching
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := set.Find(ctx, "1", "ES256"); !errors.Is(err, keys.ErrUnavailable) {
+		t.Error(err)
+	}
+	wg.Go(finds)
+	close(release)
+	wg.Wait()
 }
 
 // What a copy of the keys lacks may have been published since: the first to ask
@@ -222,6 +305,11 @@ func TestRotation(t *testing.T) {
 		wants(third, false, keys.ErrUnavailable)
 		wants(newSigner(t, "1"), false, nil) // forged in any case
 		wants(newSigner(t, ""), false, nil)
+		for _, kid := range []string{"1", ""} { // no key of theirs has ever been of this kind
+			if found, err := i.c.Keys.Find(t.Context(), kid, "RS256"); err != nil || len(found) > 0 {
+				t.Errorf("%s: %v %v", name, found, err)
+			}
+		}
 		wants(s, true, nil)
 		clock.move(time.Minute)
 		wants(third, true, nil)

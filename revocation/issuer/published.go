@@ -26,7 +26,7 @@ type published struct {
 func (p published) Find(ctx context.Context, kid, alg string) ([]jose.JSONWebKey, error) {
 	asked := p.now()
 	found, err := p.Set.Find(ctx, kid, alg)
-	if err != nil || len(found) > 0 || kid == "" || !p.fetched().Before(asked) || p.knows(ctx, kid) {
+	if err != nil || len(found) > 0 || !p.fetched().Before(asked) || p.knows(ctx, kid) {
 		return found, err
 	}
 	return nil, fmt.Errorf("%w: the key may be newer than what was fetched", keys.ErrUnavailable)

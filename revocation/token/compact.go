@@ -8,7 +8,7 @@ import "strings"
 // writing that some API accepts, and take the token for none.
 //
 // It answers false for a token in JSON serialization (RFC 7515 §7.2, RFC 7516
-// §7.2), which may be several.
+// §7.2), which may be several, and for one whose signature goes on behind padding.
 func Compact(s string) (compact string, ok bool) {
 	s = trim(s)
 	if object, ok := jsonText(s); ok {
@@ -20,6 +20,9 @@ func Compact(s string) (compact string, ok bool) {
 		return s, true
 	}
 	parts := strings.SplitN(s, ".", 4)
+	if behindPadding(parts...) {
+		return "", false
+	}
 	for i := range parts {
 		parts[i] = canonical(parts[i])
 	}

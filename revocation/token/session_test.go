@@ -27,6 +27,8 @@ func TestSessions(t *testing.T) {
 		`{"iss":"i","sid":""}`:                      is(Session{"i", ""}),
 		` {"iss" : "i" , "sid" : "s"} and more`:     is(Session{"i", "s"}),
 		"\ufeff" + `{"iss":"i","sid":"s"}`:          is(Session{"i", "s"}),
+		`{"Iss":"i","sId":"s"}`:                     is(Session{"i", "s"}),
+		`{"a":"\"","iss":"i","b":"\\","sid":"s\""}`: is(Session{"i", "s\""}),
 		`{"iss":"i"}`:                               nil,
 		`{"sid":"s"}`:                               nil,
 		`{"iss":"i","sid":null}`:                    nil,
@@ -108,6 +110,11 @@ func TestCompact(t *testing.T) {
 	for name, presented := range jsonJWS(jwsHeader, jwsPayload, jwsSignature) {
 		if got, ok := Compact(presented); ok {
 			t.Errorf("%s: %q", name, got)
+		}
+	}
+	for _, presented := range []string{jws + "=x", jws + "==" + jwsSignature} {
+		if got, ok := Compact(presented); ok {
+			t.Errorf("%s: %q", presented, got)
 		}
 	}
 	for presented, want := range map[string]string{
