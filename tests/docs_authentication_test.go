@@ -27,6 +27,8 @@ type docExample struct {
 	// tokens is the kind of the authorization server's that it takes; empty is
 	// any token.
 	tokens string
+	// relayed says that the methods are those of the authorization server.
+	relayed bool
 	// status is that of a success if it is not 200.
 	status int
 }
@@ -42,7 +44,7 @@ var docExamples = map[string]docExample{
 	"none":                                              {client: "webapp", method: publicWay},
 	"By the issuer's signature":                         {client: "backend", method: basicWay, secret: providerSecret, tokens: jwtTokens},
 	"By asking the authorization server":                {client: "backend", method: basicWay, secret: providerSecret, tokens: opaqueTokens},
-	"By letting the authorization server revoke it too": {client: "backend", method: basicWay, secret: providerSecret, tokens: opaqueTokens},
+	"By letting the authorization server revoke it too": {client: "backend", method: basicWay, secret: providerSecret, tokens: opaqueTokens, relayed: true},
 	"session": {client: "backend", method: basicWay, secret: providerSecret, tokens: jwtTokens},
 	"json":    {client: "backend", method: postWay, secret: providerSecret, status: http.StatusNoContent},
 	"fapi":    {client: "tpp", method: "tls_client_auth", key: "tpp-key.pem", certificate: "tpp.pem", status: http.StatusNoContent},
@@ -146,7 +148,7 @@ func (d *docCaddy) tokens(t *testing.T, example docExample) (one, other string) 
 // must not do.
 func (d *docCaddy) serve(t *testing.T, caddyfile string) {
 	rest, global := strings.CutPrefix(caddyfile, "{\n")
-	options := "{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n"
+	options := "{\n\tadmin ADMIN\n\tskip_install_trust\n\tauto_https disable_redirects\n"
 	if !global {
 		options += "}\n\n"
 	}
@@ -203,18 +205,45 @@ func (d *docCaddy) command(t *testing.T, block docBlock, cmd *exec.Cmd, token st
 	}
 }
 
+// docMetadata is what the metadata of an authorization server say.
+type docMetadata struct {
+	Endpoint   string   `json:"revocation_endpoint"`
+	Methods    []string `json:"revocation_endpoint_auth_methods_supported"`
+	Algorithms []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+}
+
+func (m *docMetadata) equal(other docMetadata) bool {
+	slices.Sort(m.Methods)
+	slices.Sort(m.Algorithms)
+	slices.Sort(other.Methods)
+	slices.Sort(other.Algorithms)
+	return strings.HasSuffix(m.Endpoint, other.Endpoint) && // of which Caddy knows the path
+		slices.Equal(m.Methods, other.Methods) && slices.Equal(m.Algorithms, other.Algorithms)
+}
+
+// said is the metadata of the first endpoint that Caddy says to the admin.
+func (d *docCaddy) said(t *testing.T) docMetadata {
+	t.Helper()
+	response, err := http.Get("http://" + d.admin + "/token_revocation/metadata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []docMetadata
+	if err := json.Unmarshal([]byte(answerOf(t, response).body), &list); err != nil || len(list) == 0 {
+		t.Fatalf("%v: %v", list, err)
+	}
+	return list[0]
+}
+
 // library lets a library revoke with the metadata of the section.
 func (d *docCaddy) library(t *testing.T, n *node, section *docSection, example docExample) {
 	text := d.texts.Replace(section.of("json")[0].text)
-	var metadata struct {
-		Endpoint string   `json:"revocation_endpoint"`
-		Methods  []string `json:"revocation_endpoint_auth_methods_supported"`
-	}
+	var metadata docMetadata
 	if err := json.Unmarshal([]byte(text), &metadata); err != nil {
 		t.Fatal(err)
 	}
-	if methods := authWords(section.of("caddyfile")[0].text); methods != nil && !slices.Equal(methods, metadata.Methods) {
-		t.Errorf("the Caddyfile has the methods %q, the metadata %q", methods, metadata.Methods)
+	if said := d.said(t); !example.relayed && !metadata.equal(said) {
+		t.Errorf("the page says %+v, and Caddy %+v", metadata, said)
 	}
 	token, other := d.tokens(t, example)
 	task := npmTask{
@@ -247,16 +276,6 @@ func (d *docCaddy) read(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
-}
-
-// authWords are the methods of a Caddyfile, or nil if it has no client.
-func authWords(caddyfile string) (methods []string) {
-	for line := range strings.Lines(caddyfile) {
-		if words := strings.Fields(line); len(words) > 0 && words[0] == "auth" {
-			methods = append(methods, words[1:]...)
-		}
-	}
-	return methods
 }
 
 // jwkOf is a private key in PEM as a JWK.
