@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/textproto"
@@ -55,36 +54,28 @@ func (s *Relay) request(ctx context.Context, r *http.Request, client netip.Addr,
 // those that the operator told it to.
 func forward(h http.Header, r *http.Request, client netip.Addr) {
 	const by, proto, host = "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	peer, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		peer = r.RemoteAddr
-	}
-	if !proxied(peer, client) {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	// Where the client is known to be another than who holds the connection, that
+	// is a proxy that the operator trusts, and so is its word.
+	trusted := client.IsValid() && (err != nil || plain(peer.Addr()) != plain(client))
+	if !trusted {
 		h.Del(by)
 		h.Del(proto)
 		h.Del(host)
 	}
-	h.Set(by, strings.Join(append(h.Values(by), peer), ", "))
+	if chain := h.Values(by); err == nil { // a Unix socket has no address
+		h.Set(by, strings.Join(append(chain, peer.Addr().String()), ", "))
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
 	if h.Get(proto) == "" {
 		h.Set(proto, scheme)
 	}
 	if h.Get(host) == "" {
 		h.Set(host, r.Host)
 	}
-}
-
-// proxied says whether the client is known to be another than who holds the
-// connection: then that is a proxy that the operator trusts, and so is its word.
-func proxied(peer string, client netip.Addr) bool {
-	if !client.IsValid() {
-		return false
-	}
-	address, err := netip.ParseAddr(peer)
-	return err != nil || plain(address) != plain(client)
 }
 
 // plain is an address in the one form of several.
