@@ -118,6 +118,9 @@ func TestNoAccessToken(t *testing.T) {
 		{`{"alg":"RS256"}`, `{"iss":"i","c_hash":"x"}`, "ID token"},
 		{`{"alg":"RS256"}`, `{"iss":"i","s_hash":"x"}`, "ID token"},
 		{`{"alg":"RS256"}`, `{"iss":"i","typ":"ID"}`, "ID token"},
+		{`{"alg":"RS256"}`, `{"iss":"i","typ":"Logout"}`, "logout token"},
+		{`{"alg":"RS256"}`, `{"iss":"i","token_use":"id","client_id":"c"}`, "ID token"},
+		{`{"alg":"RS256"}`, `{"iss":"i","token_use":"access"}`, ""},
 		{`{"alg":"RS256"}`, `{"iss":"i","sub":"s","aud":"a","nonce":"n"}`, "ID token"},
 		{`{"alg":"RS256"}`, `{"iss":"c","sub":"c","aud":"a"}`, "client assertion"},
 	} {
