@@ -108,6 +108,10 @@ func (i *Issuer) Judge(ctx context.Context, presented string) (endpoint.Facts, b
 	if claims.Symmetric() {
 		return endpoint.Facts{}, false, nil
 	}
+	// Whoever has signed it, and with whichever key of long ago.
+	if end, certain := claims.Expires(); certain && !i.c.Now().Before(end.Add(i.c.Leeway)) {
+		return endpoint.Facts{}, true, nil
+	}
 	verified, err := keys.Verify(ctx, presented, keys.Asymmetric, i.c.Keys)
 	switch {
 	case errors.Is(err, keys.ErrForged):
@@ -124,11 +128,10 @@ func (i *Issuer) Judge(ctx context.Context, presented string) (endpoint.Facts, b
 // facts are what claims say that the issuer has signed. Such claims were read
 // from what was verified, as it has one writing only.
 func (i *Issuer) facts(claims token.Claims) (endpoint.Facts, bool, error) {
-	end, certain := claims.Expires()
+	end, _ := claims.Expires()
 	refresh := claims.Refresh()
 	switch {
 	case !slices.Equal(claims.Texts("iss"), []string{i.c.URL}),
-		certain && !i.c.Now().Before(end.Add(i.c.Leeway)),
 		!refresh && len(i.c.Audiences) > 0 && !i.meets(claims.Audiences()):
 		return endpoint.Facts{}, true, nil
 	}

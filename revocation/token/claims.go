@@ -260,9 +260,12 @@ func (c Claims) NoAccessToken(isClient func(id string) bool) string {
 
 func (c Claims) hasAccess() bool { return c.has("scope", "scp", "client_id", "cid", "jti") }
 
-// ForClient says whether the token is meant for a client, as ID tokens are
-// (OpenID Connect Core §2), and without any sign of a scope or a client. Of a
-// token that nobody has verified, that says too little.
+// ForClient says whether the token is meant for the client that it was issued to,
+// as ID tokens are (OpenID Connect Core §2), and without any sign of a scope, a
+// role or another client. Of a token that nobody has verified, that says too
+// little.
 func (c Claims) ForClient(isClient func(id string) bool) bool {
-	return c.typ() != "at+jwt" && slices.ContainsFunc(c.Audiences(), isClient) && !c.hasAccess()
+	meant := c.Audiences()
+	return c.typ() != "at+jwt" && !c.hasAccess() && !c.has("appid", "roles") &&
+		slices.ContainsFunc(meant, isClient) && (!c.Has("azp") || slices.Contains(meant, c.text("azp")))
 }

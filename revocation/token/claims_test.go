@@ -118,11 +118,59 @@ func TestNoAccessToken(t *testing.T) {
 		{`{"alg":"RS256"}`, `{"iss":"i","c_hash":"x"}`, "ID token"},
 		{`{"alg":"RS256"}`, `{"iss":"i","s_hash":"x"}`, "ID token"},
 		{`{"alg":"RS256"}`, `{"iss":"i","typ":"ID"}`, "ID token"},
+		{`{"alg":"RS256"}`, `{"iss":"i","typ":"Logout"}`, "logout token"},
+		{`{"alg":"RS256"}`, `{"iss":"i","token_use":"id","client_id":"c"}`, "ID token"},
+		{`{"alg":"RS256"}`, `{"iss":"i","token_use":"access"}`, ""},
 		{`{"alg":"RS256"}`, `{"iss":"i","sub":"s","aud":"a","nonce":"n"}`, "ID token"},
 		{`{"alg":"RS256"}`, `{"iss":"c","sub":"c","aud":"a"}`, "client assertion"},
 	} {
 		if got := read(t, test.header, test.payload).NoAccessToken(func(id string) bool { return id != "" }); got != test.want {
 			t.Errorf("%s.%s is %q, want %q", test.header, test.payload, got, test.want)
+		}
+	}
+}
+
+func TestForClient(t *testing.T) {
+	isClient := func(id string) bool { return id == "client" }
+	for payload, want := range map[string]bool{
+		`{"aud":"client","sub":"me"}`:                   true,
+		`{"aud":["client"],"azp":"client"}`:             true,
+		`{"aud":["api","client"]}`:                      true,
+		`{"aud":"client","azp":null}`:                   true,
+		`{"aud":"api"}`:                                 false,
+		`{"sub":"client"}`:                              false,
+		`{"aud":{"client":1}}`:                          false,
+		`{"aud":"client","azp":"other"}`:                false, // that client's, and for this one as an API
+		`{"aud":"client","scope":"s"}`:                  false,
+		`{"aud":"client","scp":"s"}`:                    false,
+		`{"aud":"client","roles":["r"],"azp":"client"}`: false,
+		`{"aud":"client","appid":"client"}`:             false,
+		`{"aud":"client","jti":"1"}`:                    false,
+		`{"aud":"client","client_id":"client"}`:         false,
+	} {
+		if got := read(t, `{"alg":"RS256"}`, payload).ForClient(isClient); got != want {
+			t.Errorf("%s: %t", payload, got)
+		}
+		if read(t, `{"alg":"RS256","typ":"application/at+jwt"}`, payload).ForClient(isClient) {
+			t.Errorf("%s with the type of an access token", payload)
+		}
+	}
+}
+
+func TestRefresh(t *testing.T) {
+	for _, test := range []struct {
+		header, payload string
+		want            bool
+	}{
+		{`{"alg":"RS256","typ":"rt+jwt"}`, `{}`, true},
+		{`{"alg":"RS256","typ":"Application/RT+jwt"}`, `{}`, true},
+		{`{"alg":"HS512","typ":"JWT"}`, `{"typ":"Refresh"}`, true},
+		{`{"alg":"RS256","typ":"at+jwt"}`, `{"typ":"Bearer","token_type_hint":"refresh_token"}`, false},
+		{`{"alg":"RS256"}`, `{"typ":["Refresh"]}`, false},
+		{`{"alg":"RS256"}`, `{}`, false},
+	} {
+		if got := read(t, test.header, test.payload).Refresh(); got != test.want {
+			t.Errorf("%s %s: %t", test.header, test.payload, got)
 		}
 	}
 }
