@@ -242,10 +242,14 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 			// As text: a number of nanoseconds ends in 2262.
 			zap.String("expires", record.Expires.UTC().Format(time.RFC3339)))
 	}
-	if done.Err != nil {
+	switch {
+	case done.Err != nil && done.Error == "":
+		h.logger.Warn("a token was revoked, and nobody knows whose it is, or its session",
+			zap.String("client", done.Client), zap.Int("status", done.Status), zap.Error(done.Err))
+	case done.Err != nil:
 		h.logger.Error("a revocation failed",
 			zap.String("client", done.Client), zap.Int("status", done.Status), zap.Error(done.Err))
-	} else if done.Error != "" {
+	case done.Error != "":
 		h.logger.Debug("a revocation request was refused",
 			zap.String("client", done.Client), zap.Int("status", done.Status), zap.String("error", done.Error))
 	}

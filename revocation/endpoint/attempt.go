@@ -56,7 +56,7 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 	if refused = e.commit(committing, list, proof, v.records); refused != nil {
 		return done, refused
 	}
-	done.Records = v.records
+	done.Records, done.Err = v.records, v.unjudged
 	if len(v.records) == 0 && !pass {
 		return done, e.manner.unknown()
 	}

@@ -38,7 +38,8 @@ type Config struct {
 	// §3): the URL of the endpoint, and the names of those it stands in for. If it
 	// is nil, no assertion is accepted.
 	Audiences func(*http.Request) []string
-	// Judge knows whose tokens are. If it is nil, possession decides.
+	// Judge knows whose tokens are. If it is nil, or with Relay if it does not
+	// know, possession decides.
 	Judge Judge
 	// Relay passes requests on to the authorization server, as they came: only
 	// what that accepts is revoked here. A client that is among Clients has to
@@ -132,9 +133,6 @@ func (c *Config) setDefaults() {
 	if c.RemoteAddr == nil {
 		c.RemoteAddr = remoteAddr
 	}
-	if c.Relay != nil && c.Judge != nil {
-		c.Judge = advisor{c.Judge}
-	}
 }
 
 // Outcome is what an endpoint did, for logs. It holds nothing secret.
@@ -150,7 +148,8 @@ type Outcome struct {
 	// Error is the error code of the answer, "relayed" for an answer of the
 	// authorization server that has none, or empty.
 	Error string
-	// Err is what went wrong on this side, or nil.
+	// Err is what went wrong on this side, or nil. With a success it says why
+	// more than the token itself could not be revoked.
 	Err error
 }
 

@@ -55,18 +55,6 @@ func (c *Client) proved() string {
 // Of one that does not say who it is, only the authorization server knows.
 func (c *Client) mayOwn(id string) bool { return id == "" || id == c.ID || c.ID == "" }
 
-// advisor is a judge where the authorization server decides: that it does not
-// know is no reason not to ask there.
-type advisor struct{ judge Judge }
-
-func (a advisor) Judge(ctx context.Context, presented string) (Facts, bool, error) {
-	facts, known, err := a.judge.Judge(ctx, presented)
-	if err != nil {
-		return Facts{}, false, nil
-	}
-	return facts, known, nil
-}
-
 // pass has the authorization server decide about a request. Nil is its success.
 func (e *Endpoint) pass(ctx context.Context, r *http.Request, b []byte) *refusal {
 	a, err := e.relay.Send(ctx, r, e.address(r), b)

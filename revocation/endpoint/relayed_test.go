@@ -245,7 +245,7 @@ func TestRelayedAndJudged(t *testing.T) {
 			})
 			done, w := s.serve(anyhow(profile))
 			_, revoked := s.revoked("t")
-			if w.Code >= 300 || s.asked.Load() != 1 || revoked != test.token || (s.list.Check(&session).Outcome == revocation.Revoked) != test.session {
+			if w.Code >= 300 || !errors.Is(done.Err, test.err) || s.asked.Load() != 1 || revoked != test.token || (s.list.Check(&session).Outcome == revocation.Revoked) != test.session {
 				t.Errorf("%s, %s: %d %+v, the server was asked %d times", name, profile, w.Code, done, s.asked.Load())
 			}
 		}

@@ -17,6 +17,9 @@ type verdict struct {
 	records []revocation.Record
 	// unknown says that there is no such token.
 	unknown bool
+	// unjudged says why nobody here could tell whose the token is, where the
+	// authorization server decides all the same.
+	unjudged error
 }
 
 // decide says what becomes of a token. Where nobody vouches for its claims, that
@@ -34,6 +37,10 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 		return verdict{}, unsupported(what)
 	}
 	facts, known, err := e.facts(ctx, presented)
+	v := verdict{}
+	if err != nil && e.relay != nil {
+		facts, known, err, v.unjudged = Facts{}, false, nil, err
+	}
 	switch {
 	case errors.Is(err, ErrUnclear):
 		return verdict{}, invalidField("token", "can be read in more than one way")
@@ -47,7 +54,6 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 		return verdict{}, unsupported("ID token")
 	}
 	now := e.now()
-	v := verdict{}
 	end := e.end(now, claims, known, facts)
 	for _, key := range append([]revocation.Key{id.Key}, id.Others...) {
 		v.records = append(v.records, revocation.Record{Key: key, Revoked: now, Expires: end, By: client.by()})
