@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -84,7 +85,12 @@ func (r *Relay) provision(ctx caddy.Context) (*relay.Relay, error) {
 		}
 		config.Transport = transport
 	}
-	return relay.New(config)
+	server, err := relay.New(config)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, server.Close) // when this configuration is no longer used
+	return server, nil
 }
 
 // audiences are what a client assertion may be meant for (RFC 7523 §3): one of

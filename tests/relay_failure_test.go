@@ -67,6 +67,37 @@ func TestRelayToAServerThatHangs(t *testing.T) {
 	}
 }
 
+// No connection to the server outlives the configuration that opened it.
+func TestRelayReloads(t *testing.T) {
+	server := newRelayServer(t, false)
+	config := server.relaying("", "")
+	c := start(t, config, newUpstream(t))
+	ask := func() {
+		t.Helper()
+		http.DefaultClient.CloseIdleConnections() // which a reload closes
+		if a := c.post(t, url.Values{"token": {"t"}}, "backend", "backend-secret"); a.status != http.StatusOK {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	ask()
+	goroutines := c.goroutines(t)
+	for range 20 {
+		if err := c.reload(config); err != nil {
+			t.Fatal(err)
+		}
+		ask()
+	}
+	if n := server.opened.Load(); n != 21 {
+		t.Errorf("%d connections for 21 configurations", n)
+	}
+	eventually(t, func() error {
+		if n := c.goroutines(t); n > goroutines+8 {
+			return fmt.Errorf("%d goroutines, before %d", n, goroutines)
+		}
+		return nil
+	})
+}
+
 // memory is what the process has in memory, in bytes, or 0 where that is not told.
 func (c *caddy) memory(t *testing.T) (bytes int) {
 	t.Helper()

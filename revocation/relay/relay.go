@@ -58,7 +58,8 @@ type Relay struct {
 	url       *url.URL
 	timeout   time.Duration
 	transport http.RoundTripper
-	inFlight  chan struct{} // one for each request that waits
+	own       *http.Transport // transport, or nil if that is another's
+	inFlight  chan struct{}   // one for each request that waits
 }
 
 // New makes a relay. It does not ask whether the server is there.
@@ -78,13 +79,15 @@ func New(c Config) (*Relay, error) {
 	if c.MaxConcurrent == 0 {
 		c.MaxConcurrent = DefaultMaxConcurrent
 	}
-	if c.Transport == nil {
-		c.Transport = newTransport(c.Timeout, c.MaxConcurrent)
-	}
-	return &Relay{
+	s := &Relay{
 		url: target, timeout: c.Timeout, transport: c.Transport,
 		inFlight: make(chan struct{}, c.MaxConcurrent),
-	}, nil
+	}
+	if c.Transport == nil {
+		s.own = newTransport(c.Timeout, c.MaxConcurrent)
+		s.transport = s.own
+	}
+	return s, nil
 }
 
 // parseURL does not repeat the URL in an error: it may hold a password.
@@ -144,6 +147,14 @@ func (s *Relay) Send(ctx context.Context, r *http.Request, client netip.Addr, bo
 		return Answer{}, fmt.Errorf("%w: it has more than %d bytes", ErrNonsense, MaxAnswer)
 	}
 	return Answer{Status: response.StatusCode, Header: response.Header, Body: content}, nil
+}
+
+// Close closes the connections of the relay's own transport that wait for a
+// request. Later requests open others.
+func (s *Relay) Close() {
+	if s.own != nil {
+		s.own.CloseIdleConnections()
+	}
 }
 
 // isAnswer says whether a status can be that of an authorization server that has
