@@ -12,8 +12,11 @@ import (
 // signature, or the authorization server.
 type Facts struct {
 	// Active is false for a token that is forged, expired, or unknown to its
-	// issuer. Nothing else counts then.
+	// issuer. Nothing but Ended counts then.
 	Active bool
+	// Ended says of a token that is not active that it may have been, as one that
+	// the authorization server has just revoked.
+	Ended bool
 	// Client is the client_id of the client that it was issued to, or empty if
 	// that is not said.
 	Client string
@@ -30,14 +33,20 @@ type Facts struct {
 type Judge interface {
 	// Judge answers false for a token that it cannot know anything about, so
 	// that possession decides. The error is ErrUnclear for a token that it would
-	// be wrong to call unknown; any other says that the truth could not be found
-	// out now. It must be safe for concurrent use.
+	// be wrong to call unknown, or ErrUnsupported; any other says that the truth
+	// could not be found out now. It must be safe for concurrent use.
 	Judge(ctx context.Context, presented string) (facts Facts, known bool, err error)
 }
 
-// ErrUnclear says that a token can be read in more than one way, so that nobody
-// can say that there is no such token, nor what else goes with it.
-var ErrUnclear = errors.New("the token can be read in more than one way")
+var (
+	// ErrUnclear says that a token can be read in more than one way, so that
+	// nobody can say that there is no such token, nor what else goes with it.
+	ErrUnclear = errors.New("the token can be read in more than one way")
+
+	// ErrUnsupported says that a judge answers no questions about tokens of this
+	// kind, today or later.
+	ErrUnsupported = errors.New("the authorization server knows nothing about tokens of this kind")
+)
 
 // Judges know together what each of them knows alone.
 type Judges struct {

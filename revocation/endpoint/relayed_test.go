@@ -234,6 +234,7 @@ func TestRelayedAndJudged(t *testing.T) {
 	}{
 		"known":      {Facts{Active: true, Client: "id", Issuer: "i", Session: "s", Refresh: true}, true, nil, true, true},
 		"inactive":   {Facts{}, true, nil, false, false},
+		"ended":      {Facts{Ended: true}, true, nil, true, false}, // perhaps in a request whose record was not stored
 		"not known":  {Facts{}, false, nil, true, false},
 		"no judging": {Facts{Active: true, Client: "x"}, true, errors.New("away"), true, false},
 		"unclear":    {Facts{}, false, ErrUnclear, true, false},
@@ -249,6 +250,19 @@ func TestRelayedAndJudged(t *testing.T) {
 				t.Errorf("%s, %s: %d %+v, the server was asked %d times", name, profile, w.Code, done, s.asked.Load())
 			}
 		}
+	}
+}
+
+// Where a whole session is to end, and nobody can say which, nothing is said to
+// be done.
+func TestRelayedSessionNotJudged(t *testing.T) {
+	s := newRelayed(t, func(c *Config) {
+		c.Profile = ProfileSession
+		c.Judge = judgeFunc(func(string) (Facts, bool, error) { return Facts{}, false, errors.New("away") })
+	})
+	_, w := s.serve(anyhow(ProfileSession))
+	if _, revoked := s.revoked("t"); w.Code != http.StatusServiceUnavailable || s.asked.Load() != 0 || revoked {
+		t.Errorf("%d, the server was asked %d times", w.Code, s.asked.Load())
 	}
 }
 

@@ -34,16 +34,22 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 	}
 	claims, _ := token.ReadClaims(presented)
 	if what := claims.NoAccessToken(e.clients.has); what != "" {
-		return verdict{}, unsupported(what)
+		return verdict{}, unsupported(noAccessToken(what))
 	}
-	facts, known, err := e.facts(ctx, presented)
 	v := verdict{}
-	if err != nil && e.relay != nil {
+	facts, known, err := e.facts(ctx, presented)
+	switch {
+	case e.relay == nil:
+	case err != nil && e.scope != ScopeSession: // whose session would live on
 		facts, known, err, v.unjudged = Facts{}, false, nil, err
+	case known && facts.Ended: // by a request like this, whose record could not be stored
+		facts, known = Facts{}, false
 	}
 	switch {
 	case errors.Is(err, ErrUnclear):
 		return verdict{}, invalidField("token", "can be read in more than one way")
+	case errors.Is(err, ErrUnsupported):
+		return verdict{}, unsupported("the authorization server answers no questions about tokens of this kind")
 	case err != nil:
 		return verdict{}, unavailable(err)
 	case known && !facts.Active:
@@ -51,7 +57,7 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 	case known && !client.mayOwn(facts.Client):
 		return verdict{}, ofAnother(client) // or it lives on, and nobody is told so
 	case known && claims.ForClient(e.clients.has):
-		return verdict{}, unsupported("ID token")
+		return verdict{}, unsupported(noAccessToken("ID token"))
 	}
 	now := e.now()
 	end := e.end(now, claims, known, facts)
@@ -94,11 +100,12 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-func unsupported(what string) *refusal {
-	return &refusal{
-		status: http.StatusBadRequest, code: "unsupported_token_type",
-		description: "this is a " + what + ", which nobody accepts as an access token",
-	}
+func unsupported(description string) *refusal {
+	return &refusal{status: http.StatusBadRequest, code: "unsupported_token_type", description: description}
+}
+
+func noAccessToken(what string) string {
+	return "this is a " + what + ", which nobody accepts as an access token"
 }
 
 // ofAnother refuses the token of another client. A public client could be

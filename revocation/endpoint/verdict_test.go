@@ -161,6 +161,8 @@ func TestDecide(t *testing.T) {
 		"away":                     {&saying{err: errors.New("away")}, "id", "t", 503, true},
 		"away, and known":          {&saying{known: true, err: errors.New("away")}, "id", "t", 503, true},
 		"unclear":                  {&saying{err: fmt.Errorf("why: %w", ErrUnclear)}, "id", "t", 400, true},
+		"unsupported":              {&saying{err: fmt.Errorf("why: %w", ErrUnsupported)}, "id", "t", 400, true},
+		"ended":                    {&saying{known: true, facts: Facts{Ended: true}}, "id", "t", 0, true},
 		"for a client, unverified": {&saying{}, "id", id, 0, false},
 		"for a client":             {&saying{known: true, facts: Facts{Active: true}}, "id", id, 400, true},
 		"for a client, forged":     {&saying{known: true}, "id", id, 0, true},

@@ -33,7 +33,7 @@ func read(b []byte) (endpoint.Facts, error) {
 		return endpoint.Facts{}, fmt.Errorf("%w: not an object with active, or with a claim of another type", ErrAnswer)
 	}
 	if !*a.Active {
-		return endpoint.Facts{}, nil
+		return endpoint.Facts{Ended: true}, nil
 	}
 	return endpoint.Facts{
 		Active: true, Client: text(a.ClientID), Issuer: text(a.Issuer), Session: text(a.Session), Expires: a.end(),
@@ -64,6 +64,15 @@ func saysRefresh(s *string) bool {
 		return true
 	}
 	return false
+}
+
+// saysUnsupported knows the error of servers that answer no questions about
+// tokens of a kind, such as JWTs (RFC 7009 §2.2.1).
+func saysUnsupported(b []byte) bool {
+	var refusal struct {
+		Error string `json:"error"`
+	}
+	return json.Unmarshal(b, &refusal) == nil && refusal.Error == "unsupported_token_type"
 }
 
 // isRefresh says whether a token that is active says of itself that it is a

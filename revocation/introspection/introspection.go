@@ -128,6 +128,8 @@ func (i *Introspection) ask(ctx context.Context, presented string) ([]byte, erro
 	b, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	switch {
+	case response.StatusCode == http.StatusBadRequest && saysUnsupported(b):
+		return nil, endpoint.ErrUnsupported
 	case response.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%w: status %d", ErrAnswer, response.StatusCode)
 	case mediaType != "application/json":

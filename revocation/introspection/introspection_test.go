@@ -57,8 +57,8 @@ func TestAnswers(t *testing.T) {
 	type facts = endpoint.Facts
 	at := func(seconds int64) time.Time { return time.Unix(seconds, 0) }
 	for answer, want := range map[string]endpoint.Facts{
-		`{"active":false}`: {},
-		`{"active":false,"client_id":"a","iss":"i","sid":"s"}`: {},
+		`{"active":false}`: {Ended: true},
+		`{"active":false,"client_id":"a","iss":"i","sid":"s"}`: {Ended: true},
 		`{"active":true}`: {Active: true},
 		` {"active":true,"client_id":null,"exp":null,"x":[{}]} `: {Active: true},
 		`{"active":true,"client_id":"a","iss":"i","sid":"s","exp":1700000000,"token_type":"Bearer"}`: {
@@ -102,7 +102,7 @@ func TestRefreshByItself(t *testing.T) {
 			t.Errorf("%s: %+v %v", token, facts, err)
 		}
 		facts, _, err = asking(t, saying("application/json", `{"active":false}`)).Judge(t.Context(), token)
-		if err != nil || facts != (endpoint.Facts{}) {
+		if err != nil || facts != (endpoint.Facts{Ended: true}) {
 			t.Errorf("%s, not active: %+v %v", token, facts, err)
 		}
 	}
@@ -159,6 +159,18 @@ func TestNoAnswer(t *testing.T) {
 		} else if strings.Contains(err.Error(), secretToken) {
 			t.Errorf("%s: the error tells the token: %v", name, err)
 		}
+	}
+}
+
+// Some servers answer no questions about JWTs, and never will.
+func TestUnsupported(t *testing.T) {
+	refusing := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = fmt.Fprint(w, `{"error":"unsupported_token_type","error_description":"JWTs cannot be introspected"}`)
+	}
+	if _, known, err := asking(t, refusing).Judge(t.Context(), secretToken); known || !errors.Is(err, endpoint.ErrUnsupported) {
+		t.Errorf("%t %v", known, err)
 	}
 }
 
