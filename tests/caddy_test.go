@@ -4,9 +4,10 @@
 package tests
 
 import (
+	"bufio"
 	"bytes"
-	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net"
@@ -226,6 +227,7 @@ func (c *caddy) reload(caddyfile string) error {
 	}
 	request.Header.Set("Content-Type", "text/caddyfile")
 	request.Header.Set("Cache-Control", "must-revalidate") // also where nothing changed
+	request.Close = true                                   // each configuration has an admin endpoint of its own
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
@@ -236,52 +238,28 @@ func (c *caddy) reload(caddyfile string) error {
 		_, _ = why.ReadFrom(answer.Body)
 		return fmt.Errorf("%s: %s", answer.Status, why.String())
 	}
-	return nil
+	http.DefaultClient.CloseIdleConnections() // of the configuration before
+	return c.settle()
 }
 
-// upstream is the API behind Caddy. It counts what reaches it.
-type upstream struct {
-	address string
-	reached atomic.Int64
-	// last is the request that came last, with its body.
-	mu   sync.Mutex
-	last *http.Request
-	body []byte
-	// handle answers if it is not nil; set it before the first request.
-	handle http.Handler
-}
-
-func newUpstream(t *testing.T) *upstream {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u := &upstream{address: listener.Addr().String()}
-	server := &http.Server{Handler: u, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if server.Shutdown(ctx) != nil {
-			_ = server.Close()
+// settle waits until the configuration before has let go of the port: it resets a
+// connection that it accepts at that moment. The request is one that the server
+// answers by itself.
+func (c *caddy) settle() (err error) {
+	for range 10 {
+		var conn net.Conn
+		if conn, err = net.Dial("tcp", c.names.Replace("localhost:PORT")); err != nil {
+			return nil // no configuration has it any more
 		}
-	})
-	return u
-}
-
-func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	u.reached.Add(1)
-	if u.handle != nil {
-		u.handle.ServeHTTP(w, r)
-		return
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+		_, err = bufio.NewReader(conn).ReadByte()
+		_ = conn.Close()
+		if err == nil {
+			return nil
+		}
 	}
-	var body bytes.Buffer
-	_, _ = body.ReadFrom(r.Body)
-	u.mu.Lock()
-	u.last, u.body = r, body.Bytes()
-	u.mu.Unlock()
-	_, _ = fmt.Fprintln(w, "reached the API")
+	return fmt.Errorf("settling after a reload: %w", err)
 }
 
 // ports are below those that the system gives to outgoing connections, so that
