@@ -42,7 +42,7 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 	case e.relay == nil:
 	case err != nil && e.scope != ScopeSession: // whose session would live on
 		facts, known, err, v.unjudged = Facts{}, false, nil, err
-	case known && facts.Ended: // by a request like this, whose record could not be stored
+	case known && facts.Ended: // by a request like this, whose record could not be stored; or it is none of the judge's
 		facts, known = Facts{}, false
 	}
 	switch {
