@@ -196,23 +196,6 @@ func (e *Endpoint) serve(lists Lists, w http.ResponseWriter, r *http.Request) Ou
 	return Outcome{Status: e.refuse(w, refused), Client: done.Client, Error: refused.code, Err: refused.err}
 }
 
-// commit makes records durable, and with them that the proof has been used.
-func (e *Endpoint) commit(ctx context.Context, list *revocation.Denylist, proof *revocation.Record, records []revocation.Record) *refusal {
-	var err error
-	if proof != nil {
-		err = list.Use(ctx, *proof, records...)
-	} else {
-		err = list.Revoke(ctx, records...)
-	}
-	switch {
-	case errors.Is(err, revocation.ErrUsed):
-		return invalidClient(false)
-	case err != nil:
-		return unavailable(err)
-	}
-	return nil
-}
-
 // authenticate returns the client that a request proves to come from. The proof
 // is the record of what must not be used again, or nil.
 func (e *Endpoint) authenticate(r *http.Request, form parameters) (client *Client, proof *revocation.Record, refused *refusal) {
