@@ -30,6 +30,10 @@ func (h *Handler) newEndpoint(ctx caddy.Context) (*endpoint.Endpoint, error) {
 		h.logger.Warn("no clients are configured, so that nobody can revoke a token",
 			zap.String("endpoint", h.Endpoint))
 	}
+	if h.app.judge == nil && (h.Revoke == "session" || h.Revoke == "" && h.Profile == "session") {
+		h.logger.Warn("sessions are to be revoked, but without an issuer or introspection none is known: only tokens will be",
+			zap.String("endpoint", h.Endpoint))
+	}
 	config := endpoint.Config{
 		Clients:    h.app.clients,
 		Retain:     time.Duration(h.app.Retain),
