@@ -52,6 +52,7 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 		return done, refused
 	}
 	if pass {
+		e.owed.begin(v.token, v.records)
 		if refused = e.pass(ctx, r, b); refused != nil {
 			return done, refused
 		}
@@ -62,6 +63,7 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 	if refused = claim.commit(committing, v.records); refused != nil {
 		return done, refused
 	}
+	e.owed.end(v.token, client.by())
 	done.Records, done.Err = v.records, v.unjudged
 	if len(v.records) == 0 && !pass {
 		return done, e.manner.unknown()

@@ -75,6 +75,7 @@ type Endpoint struct {
 	limits  *Limits
 	address func(*http.Request) netip.Addr
 	now     func() time.Time
+	owed    owed
 
 	audiences func(*http.Request) []string
 	// configured are all clients, also those that cannot authenticate in the
@@ -113,7 +114,7 @@ func New(c Config) (*Endpoint, error) {
 		clients: c.Clients, retain: c.Retain, realm: c.Realm,
 		manner: manner, scope: scope, judge: c.Judge, relay: c.Relay,
 		rate: c.RateLimit, limits: c.Limits, address: c.RemoteAddr, now: c.Now,
-		audiences: c.Audiences, configured: configured,
+		audiences: c.Audiences, configured: configured, owed: newOwed(),
 	}, nil
 }
 
