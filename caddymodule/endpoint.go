@@ -102,9 +102,18 @@ func (r *Relay) provision(ctx caddy.Context) (*relay.Relay, error) {
 func (h *Handler) audiences(r *http.Request) []string {
 	list := slices.Clone(h.app.issuerURLs)
 	if origin := origin(r); origin != "" {
-		list = append(list, origin+h.Endpoint)
+		list = append(list, origin+originalPath(r))
 	}
 	return list
+}
+
+// originalPath is that of a request as its client has sent it, which may have been
+// rewritten since.
+func originalPath(r *http.Request) string {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
+		return original.URL.Path
+	}
+	return r.URL.Path
 }
 
 // origin is that of a request's URL as its client has it, or empty if it only
