@@ -135,6 +135,7 @@ func TestRelayedClients(t *testing.T) {
 		{"nobody", anonymous("token=t"), "relay"},
 		{"an assertion", anonymous("token=t&client_assertion=x&client_assertion_type=y"), "relay"},
 		{"one who says the token", anonymous("token=t&client_id=t"), "relay"},
+		{"one who says it with a space", anonymous("token=+t&client_id=t%0A"), "relay"},
 		{"one with a long name", anonymous("token=t&client_id=" + strings.Repeat("x", 2000)), strings.Repeat("x", revocation.MaxText)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
