@@ -30,6 +30,10 @@ func (h *Handler) newEndpoint(ctx caddy.Context) (*endpoint.Endpoint, error) {
 		h.logger.Warn("no clients are configured, so that nobody can revoke a token",
 			zap.String("endpoint", h.Endpoint))
 	}
+	if h.app.judge == nil && (h.Revoke == "session" || h.Revoke == "" && h.Profile == "session") {
+		h.logger.Warn("sessions are to be revoked, but without an issuer or introspection none is known: only tokens will be",
+			zap.String("endpoint", h.Endpoint))
+	}
 	config := endpoint.Config{
 		Clients:    h.app.clients,
 		Retain:     time.Duration(h.app.Retain),
@@ -98,9 +102,18 @@ func (r *Relay) provision(ctx caddy.Context) (*relay.Relay, error) {
 func (h *Handler) audiences(r *http.Request) []string {
 	list := slices.Clone(h.app.issuerURLs)
 	if origin := origin(r); origin != "" {
-		list = append(list, origin+h.Endpoint)
+		list = append(list, origin+originalPath(r))
 	}
 	return list
+}
+
+// originalPath is that of a request as its client has sent it, which may have been
+// rewritten since.
+func originalPath(r *http.Request) string {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
+		return original.URL.Path
+	}
+	return r.URL.Path
 }
 
 // origin is that of a request's URL as its client has it, or empty if it only

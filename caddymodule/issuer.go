@@ -62,6 +62,9 @@ func checkURL(s string) error {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Host == "":
+		if strings.Contains(s, "@") {
+			return errors.New("that is not a URL, such as https://idp.example.com; it is not repeated, as it may contain credentials")
+		}
 		return fmt.Errorf("%q is not a URL, such as https://idp.example.com", s)
 	case u.User != nil:
 		return errors.New("a URL must not contain credentials")

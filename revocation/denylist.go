@@ -68,7 +68,7 @@ type Denylist struct {
 	failed atomic.Pointer[func(error)] // Options.Failed, never nil
 	leeway atomic.Int64                // a time.Duration
 
-	inUse sync.Map // the keys that calls of Use are busy with
+	inUse sync.Map // the keys of all claims
 
 	sweeping sync.Mutex // held while the index forgets, or learns what it forgot
 

@@ -12,18 +12,48 @@ import (
 // nothing. After another error nothing has been used, or everything is done. A
 // record that has ended cannot say that anything was used: that is [ErrInvalid].
 func (d *Denylist) Use(ctx context.Context, once Record, records ...Record) error {
-	if _, busy := d.inUse.LoadOrStore(once.Key, nil); busy {
-		return fmt.Errorf("using %s: %w", once.Key, ErrUsed)
+	claim, err := d.Claim(once)
+	if err != nil {
+		return err
 	}
-	defer d.inUse.Delete(once.Key)
-	if !d.Live(&once) {
-		return fmt.Errorf("using %s: %w: it has ended", once.Key, ErrInvalid)
-	}
-	switch verdict := d.Check(&once.Key); verdict.Outcome {
-	case Revoked:
-		return fmt.Errorf("using %s: %w", once.Key, ErrUsed)
-	case Unknown:
-		return fmt.Errorf("using %s: %w", once.Key, verdict.Err)
-	}
-	return d.Revoke(ctx, append([]Record{once}, records...)...)
+	defer claim.Release()
+	return claim.Use(ctx, records...)
 }
+
+// Claim is that something will be used which may be used only once. Until it is
+// released, nobody else can use it.
+type Claim struct {
+	list *Denylist
+	once Record
+}
+
+// Claim is the first half of [Denylist.Use], for what has to be done in between,
+// and by one caller only. It is to be released in any case.
+func (d *Denylist) Claim(once Record) (*Claim, error) {
+	if _, busy := d.inUse.LoadOrStore(once.Key, nil); busy {
+		return nil, fmt.Errorf("using %s: %w", once.Key, ErrUsed)
+	}
+	c := &Claim{list: d, once: once}
+	var err error
+	switch verdict := d.Check(&once.Key); verdict.Outcome {
+	case Clear:
+		return c, nil
+	case Revoked:
+		err = ErrUsed
+	default:
+		err = verdict.Err
+	}
+	c.Release()
+	return nil, fmt.Errorf("using %s: %w", once.Key, err)
+}
+
+// Use is the second half of [Denylist.Use].
+func (c *Claim) Use(ctx context.Context, records ...Record) error {
+	if !c.list.Live(&c.once) {
+		return fmt.Errorf("using %s: %w: it has ended", c.once.Key, ErrInvalid)
+	}
+	return c.list.Revoke(ctx, append([]Record{c.once}, records...)...)
+}
+
+// Release lets others try again what has not been used.
+func (c *Claim) Release() { c.list.inUse.Delete(c.once.Key) }

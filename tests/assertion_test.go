@@ -125,6 +125,27 @@ func TestAssertionAlgorithms(t *testing.T) {
 	}
 }
 
+// The URL of the endpoint is the one that the client has, also where the site
+// takes a part of the path away.
+func TestAssertionRewritten(t *testing.T) {
+	key := newKey(t, "ES256")
+	site := strings.Replace(judgedConfig("client assertive {\n jwks KEYS\n}"), "\ttoken_revocation {\n\t\ttoken", "\turi strip_prefix /oauth\n\ttoken_revocation {\n\t\ttoken", 1)
+	c := start(t, withKeys(t, site, key.set()), newUpstream(t))
+	for path, want := range map[string]int{"/oauth/token/revocation": http.StatusOK, "/token/revocation": http.StatusUnauthorized} {
+		form := url.Values{
+			"token": {newToken()}, "client_assertion": {key.assertion(t, "assertive", c.url+path)},
+			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+		}
+		answer, err := http.PostForm(c.url+"/oauth/token/revocation", form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := answerOf(t, answer); a.status != want {
+			t.Errorf("an assertion for %s: %d %s", path, a.status, a.body)
+		}
+	}
+}
+
 // What is wrong is refused, reveals nothing, causes no request to anywhere, and
 // leaves the token alone.
 func TestAssertionRefused(t *testing.T) {

@@ -210,6 +210,28 @@ func TestRelayRefusesFirst(t *testing.T) {
 	}
 }
 
+// The issuers that are configured here need not be those of the server, whose
+// success counts: what it says is revoked does not pass.
+func TestRelayOfTokensOfOthers(t *testing.T) {
+	as, server, up := newAuthority(t), newRelayServer(t, false), newUpstream(t)
+	c := judged(t, up, "issuer "+as.URL+" {\n audience api\n}", "relay "+server.URL+"/oauth/revoke")
+	for name, token := range map[string]string{
+		"of another issuer":    newAuthority(t).token(nil),
+		"for another audience": as.token(claimSet{"aud": "other"}),
+		"symmetric":            jwtWithHeader(`{"alg":"HS256"}`, `{"iss":"`+as.URL+`"}`),
+	} {
+		c.revoke(t, token)
+		if a := c.bearer(t, token); a.status != http.StatusUnauthorized {
+			t.Errorf("%s: %d", name, a.status)
+		}
+	}
+	forged := signed(t, newIssuerKey(t), "at+jwt", claimSet{"iss": as.URL})
+	c.revoke(t, forged)
+	if a := c.bearer(t, forged); a.status != http.StatusOK {
+		t.Errorf("forged, and stored: %d", a.status)
+	}
+}
+
 func TestRelayWithoutServer(t *testing.T) {
 	server := newRelayServer(t, false)
 	c := start(t, server.relaying("", ""), newUpstream(t))

@@ -85,6 +85,20 @@ func TestSessionProfile(t *testing.T) {
 	c.wants(t, http.StatusUnauthorized, token, as.token(claimSet{"sid": "s"}))
 }
 
+// Who wants sessions revoked hears where none can be.
+func TestSessionUnknown(t *testing.T) {
+	up, as := newUpstream(t), newAuthority(t)
+	for options, warned := range map[string]bool{"profile session": true, "revoke session": true, "profile session\nrevoke token": false, "": false} {
+		c := judged(t, up, "", strings.Split(options, "\n")...)
+		if got := strings.Contains(c.logs.String(), "only tokens will be"); got != warned {
+			t.Errorf("%q: warned is %t", options, got)
+		}
+	}
+	if c := judged(t, up, "issuer "+as.URL, "profile session"); strings.Contains(c.logs.String(), "only tokens will be") {
+		t.Error("warned, though there is an issuer")
+	}
+}
+
 // A token takes its session along only if it is a refresh token, which a hint
 // does not make it.
 func TestSessionOfRefreshToken(t *testing.T) {

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -42,10 +43,16 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 	}
 	pass := e.relay != nil && (v.unknown || len(v.records) > 0)
 	v.records = slices.DeleteFunc(v.records, func(r revocation.Record) bool { return !list.Live(&r) })
-	if refused = e.foresee(list, client, proof, v.records); refused != nil {
+	claim, refused := claimed(list, proof)
+	if refused != nil {
+		return done, refused
+	}
+	defer claim.release()
+	if refused = e.foresee(list, client, v.records); refused != nil {
 		return done, refused
 	}
 	if pass {
+		e.owed.begin(v.token, v.records)
 		if refused = e.pass(ctx, r, b); refused != nil {
 			return done, refused
 		}
@@ -53,9 +60,10 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 	}
 	committing, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	if refused = e.commit(committing, list, proof, v.records); refused != nil {
+	if refused = claim.commit(committing, v.records); refused != nil {
 		return done, refused
 	}
+	e.owed.end(v.token, client.by())
 	done.Records, done.Err = v.records, v.unjudged
 	if len(v.records) == 0 && !pass {
 		return done, e.manner.unknown()
@@ -63,19 +71,11 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 	return done, nil
 }
 
-// foresee refuses what a commit would refuse, and what is more than the client's
-// share of records. What is revoked already can be revoked again in any case.
+// foresee refuses what is more than the client's share of records. What is revoked
+// already can be revoked again in any case.
 // Requests side by side do not see each other's records, so that a client can
 // exceed its share by as many as it has under way.
-func (e *Endpoint) foresee(list *revocation.Denylist, client *Client, proof *revocation.Record, records []revocation.Record) *refusal {
-	if proof != nil {
-		switch verdict := list.Check(&proof.Key); verdict.Outcome {
-		case revocation.Revoked:
-			return invalidClient(false)
-		case revocation.Unknown:
-			return unavailable(verdict.Err)
-		}
-	}
+func (e *Endpoint) foresee(list *revocation.Denylist, client *Client, records []revocation.Record) *refusal {
 	share := list.Share(client.by())
 	if share.Records+len(records) <= client.maxRecords() {
 		return nil
@@ -90,4 +90,45 @@ func (e *Endpoint) foresee(list *revocation.Denylist, client *Client, proof *rev
 		return nil
 	}
 	return tooMany("the client has as many revocations stored as it may", share.Frees.Sub(e.now()))
+}
+
+// claim is that nobody else can use a proof until what it proves is done: neither
+// here, nor with the authorization server.
+type claim struct {
+	list *revocation.Denylist
+	used *revocation.Claim // nil without a proof
+}
+
+func claimed(list *revocation.Denylist, proof *revocation.Record) (claim, *refusal) {
+	if proof == nil {
+		return claim{list: list}, nil
+	}
+	used, err := list.Claim(*proof)
+	switch {
+	case errors.Is(err, revocation.ErrUsed):
+		return claim{}, invalidClient(false)
+	case err != nil:
+		return claim{}, unavailable(err)
+	}
+	return claim{list, used}, nil
+}
+
+// commit makes records durable, and with them that the proof has been used.
+func (c claim) commit(ctx context.Context, records []revocation.Record) *refusal {
+	var err error
+	if c.used != nil {
+		err = c.used.Use(ctx, records...)
+	} else {
+		err = c.list.Revoke(ctx, records...)
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+func (c claim) release() {
+	if c.used != nil {
+		c.used.Release()
+	}
 }

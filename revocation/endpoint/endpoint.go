@@ -75,6 +75,7 @@ type Endpoint struct {
 	limits  *Limits
 	address func(*http.Request) netip.Addr
 	now     func() time.Time
+	owed    owed
 
 	audiences func(*http.Request) []string
 	// configured are all clients, also those that cannot authenticate in the
@@ -113,7 +114,7 @@ func New(c Config) (*Endpoint, error) {
 		clients: c.Clients, retain: c.Retain, realm: c.Realm,
 		manner: manner, scope: scope, judge: c.Judge, relay: c.Relay,
 		rate: c.RateLimit, limits: c.Limits, address: c.RemoteAddr, now: c.Now,
-		audiences: c.Audiences, configured: configured,
+		audiences: c.Audiences, configured: configured, owed: newOwed(),
 	}, nil
 }
 
@@ -194,23 +195,6 @@ func (e *Endpoint) serve(lists Lists, w http.ResponseWriter, r *http.Request) Ou
 		e.limits.failed(e.address(r), e.now())
 	}
 	return Outcome{Status: e.refuse(w, refused), Client: done.Client, Error: refused.code, Err: refused.err}
-}
-
-// commit makes records durable, and with them that the proof has been used.
-func (e *Endpoint) commit(ctx context.Context, list *revocation.Denylist, proof *revocation.Record, records []revocation.Record) *refusal {
-	var err error
-	if proof != nil {
-		err = list.Use(ctx, *proof, records...)
-	} else {
-		err = list.Revoke(ctx, records...)
-	}
-	switch {
-	case errors.Is(err, revocation.ErrUsed):
-		return invalidClient(false)
-	case err != nil:
-		return unavailable(err)
-	}
-	return nil
 }
 
 // authenticate returns the client that a request proves to come from. The proof

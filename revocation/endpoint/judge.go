@@ -14,8 +14,9 @@ type Facts struct {
 	// Active is false for a token that is forged, expired, or unknown to its
 	// issuer. Nothing but Ended counts then.
 	Active bool
-	// Ended says of a token that is not active that it may have been, as one that
-	// the authorization server has just revoked.
+	// Ended says of a token that is not active that it may be one all the same to
+	// the authorization server that a request is relayed to: one that this has just
+	// revoked, or that is of another issuer, or for another audience.
 	Ended bool
 	// Client is the client_id of the client that it was issued to, or empty if
 	// that is not said.
@@ -74,5 +75,5 @@ func (j Judges) Judge(ctx context.Context, presented string) (Facts, bool, error
 	if j.Introspection != nil {
 		return j.Introspection.Judge(ctx, compact)
 	}
-	return Facts{}, len(j.Issuers) > 0 && token.Identify(compact).Form == token.JWS, nil
+	return Facts{Ended: true}, len(j.Issuers) > 0 && token.Identify(compact).Form == token.JWS, nil
 }

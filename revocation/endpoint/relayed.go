@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/relay"
@@ -34,7 +35,7 @@ func (e *Endpoint) stranger(r *http.Request, form parameters) *Client {
 		return nil
 	}
 	id := cmp.Or(ids...)
-	if id == form["token"] { // some send it so, and no record may hold it
+	if strings.TrimSpace(id) == strings.TrimSpace(form["token"]) { // some send it so, and no record may hold it
 		id = ""
 	}
 	return &Client{ID: id[:min(len(id), revocation.MaxText)], stranger: true}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
 // Of a server that does not answer like one, each profile says what it has to.
@@ -117,5 +119,42 @@ func TestRelayedAndNotStored(t *testing.T) {
 	}
 	if _, revoked := s.revoked("t"); !revoked {
 		t.Error("the token lives on")
+	}
+}
+
+// What was known before the server revoked the token, the server does not know any
+// more when the client tries again; the session dies all the same.
+func TestRelayedSessionOfSecondTry(t *testing.T) {
+	session := revocation.SessionKey("i", "s")
+	for name, fail := range map[string]func(*relayed, bool){
+		"not stored": func(s *relayed, now bool) { s.store.fails.Store(now) },
+		"not answered": func(s *relayed, now bool) {
+			if s.answer = nil; now {
+				s.answer = status(http.StatusBadGateway, "")
+			}
+		},
+	} {
+		facts := Facts{Active: true, Client: "id", Issuer: "i", Session: "s", Refresh: true}
+		s := newRelayed(t, func(c *Config) {
+			c.Clients = clients(t, Client{ID: "id", Secret: plain(t, "secret")}, Client{ID: "public"})
+			c.Judge = judgeFunc(func(string) (Facts, bool, error) { return facts, true, nil })
+		})
+		send := func(r *http.Request, want int, ended bool) {
+			t.Helper()
+			if _, w := s.serve(r); w.Code != want || (s.list.Check(&session).Outcome == revocation.Revoked) != ended {
+				t.Errorf("%s: %d, want %d; the session is to have ended: %t", name, w.Code, want, ended)
+			}
+		}
+		fail(s, true)
+		_, w := s.serve(request("token=t"))
+		if w.Code < 500 {
+			t.Fatalf("%s: %d", name, w.Code)
+		}
+		facts = Facts{Ended: true}
+		fail(s, false)
+		send(request("token=u"), http.StatusOK, false)
+		send(anonymous("token=t&client_id=public"), http.StatusOK, false)
+		send(anonymous("token=t&client_id=stranger"), http.StatusOK, false)
+		send(request("token=t"), http.StatusOK, true)
 	}
 }

@@ -135,6 +135,7 @@ func TestRelayedClients(t *testing.T) {
 		{"nobody", anonymous("token=t"), "relay"},
 		{"an assertion", anonymous("token=t&client_assertion=x&client_assertion_type=y"), "relay"},
 		{"one who says the token", anonymous("token=t&client_id=t"), "relay"},
+		{"one who says it with a space", anonymous("token=+t&client_id=t%0A"), "relay"},
 		{"one with a long name", anonymous("token=t&client_id=" + strings.Repeat("x", 2000)), strings.Repeat("x", revocation.MaxText)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -301,5 +302,33 @@ func TestRelayedAssertion(t *testing.T) {
 	}
 	if share := s.list.Share("id"); share.Records != 1 {
 		t.Errorf("%+v", share)
+	}
+}
+
+// An assertion that is on its way to the server takes no other request there.
+func TestRelayedAssertionTwice(t *testing.T) {
+	s := newRelayed(t, func(c *Config) {
+		c.Clients = clients(t, Client{ID: "id", Secret: plain(t, longSecret), Methods: []Method{ClientSecretJWT}})
+		c.Audiences = func(*http.Request) []string { return []string{accepted} }
+	})
+	assertion := must(jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"iss": "id", "sub": "id", "aud": accepted, "jti": "1", "exp": time.Now().Unix() + 60,
+	}).SignedString([]byte(longSecret)))
+	send := func(token string) int {
+		form := url.Values{"token": {token}, "client_assertion_type": {assertionType}, "client_assertion": {assertion}}.Encode()
+		_, w := s.serve(anonymous(form))
+		return w.Code
+	}
+	beside := 0
+	s.answer = func(http.ResponseWriter, *http.Request) {
+		if s.asked.Load() == 1 {
+			beside = send("u")
+		}
+	}
+	if code := send("t"); code != http.StatusOK || beside != http.StatusUnauthorized || s.asked.Load() != 1 {
+		t.Errorf("%d, and %d beside it; the server was asked %d times", code, beside, s.asked.Load())
+	}
+	if _, revoked := s.revoked("u"); revoked {
+		t.Error("refused, and revoked")
 	}
 }

@@ -13,6 +13,8 @@ import (
 
 // verdict is what is to become of a token that a client wants revoked.
 type verdict struct {
+	// token is the key of the token itself.
+	token revocation.Key
 	// records revoke it; none if there is no such token, or none of this client.
 	records []revocation.Record
 	// unknown says that there is no such token.
@@ -36,14 +38,15 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 	if what := claims.NoAccessToken(e.clients.has); what != "" {
 		return verdict{}, unsupported(noAccessToken(what))
 	}
-	v := verdict{}
+	v := verdict{token: id.Key}
+	var left []revocation.Record
 	facts, known, err := e.facts(ctx, presented)
 	switch {
 	case e.relay == nil:
 	case err != nil && e.scope != ScopeSession: // whose session would live on
 		facts, known, err, v.unjudged = Facts{}, false, nil, err
-	case known && facts.Ended: // by a request like this, whose record could not be stored
-		facts, known = Facts{}, false
+	case known && facts.Ended: // by a request like this, whose record could not be stored; or it is none of the judge's
+		facts, known, left = Facts{}, false, e.owed.of(id.Key, client.by())
 	}
 	switch {
 	case errors.Is(err, ErrUnclear):
@@ -69,6 +72,7 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 			Key: revocation.SessionKey(facts.Issuer, facts.Session), Revoked: now, Expires: later(end, now.Add(e.retain)), By: client.by(),
 		})
 	}
+	v.records = append(v.records, left...)
 	return v, nil
 }
 

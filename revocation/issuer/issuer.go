@@ -131,9 +131,10 @@ func (i *Issuer) facts(claims token.Claims) (endpoint.Facts, bool, error) {
 	end, _ := claims.Expires()
 	refresh := claims.Refresh()
 	switch {
-	case !slices.Equal(claims.Texts("iss"), []string{i.c.URL}),
-		!refresh && len(i.c.Audiences) > 0 && !i.meets(claims.Audiences()):
+	case !slices.Equal(claims.Texts("iss"), []string{i.c.URL}):
 		return endpoint.Facts{}, true, nil
+	case !refresh && len(i.c.Audiences) > 0 && !i.meets(claims.Audiences()):
+		return endpoint.Facts{Ended: true}, true, nil
 	}
 	client, err := i.client(claims)
 	if err != nil {

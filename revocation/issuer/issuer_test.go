@@ -154,11 +154,11 @@ func TestConfigured(t *testing.T) {
 	for payload, want := range map[string]endpoint.Facts{
 		claims(`,"aud":"api","app":"a","client_id":"b","session_state":"s","sid":"t"`): {Active: true, Client: "a", Session: "s"},
 		claims(`,"aud":["x","other"]`):                       {Active: true},
-		claims(`,"aud":["x","y"]`):                           {},
-		claims(`,"aud":"API"`):                               {},
-		claims(`,"aud":{"api":1}`):                           {},
-		claims(``):                                           {},
-		claims(`,"aud":"` + issuerURL + `"`):                 {},
+		claims(`,"aud":["x","y"]`):                           {Ended: true},
+		claims(`,"aud":"API"`):                               {Ended: true},
+		claims(`,"aud":{"api":1}`):                           {Ended: true},
+		claims(``):                                           {Ended: true},
+		claims(`,"aud":"` + issuerURL + `"`):                 {Ended: true},
 		claims(`,"aud":"` + issuerURL + `","typ":"Refresh"`): {Active: true, Refresh: true}, // it is for the issuer
 	} {
 		if want.Active {
