@@ -129,8 +129,8 @@ func fapiFields() (list []fapiCase) {
 	add(bad, "X-Fapi-Customer-Ip-Address", "", "localhost", "203.0.113", "203.0.113.7, 203.0.113.8", "203.0.113.7:80", "fe80::1%eth0", "[2001:db8::1]", "0x7f.1")
 	add(ok, "X-Customer-User-Agent", "", "Mozilla/5.0", strings.Repeat("x", 4096))
 	add(bad, "X-Customer-User-Agent", strings.Repeat("x", 4097))
-	add(ok, "Accept", "application/json", "*/*", "application/*", "text/html, application/json;q=0.1", "Application/JSON; charset=utf-8", "application/json;q=1, */*;q=0")
-	add(no, "Accept", "", "text/html", "application/xml", "*/*;q=0", "application/json;q=0, */*", "application/*;q=0, text/*", "application/jsonx", "text/html, image/*")
+	add(ok, "Accept", "", "application/json", "*/*", "application/*", "text/html, application/json;q=0.1", "Application/JSON; charset=utf-8", "application/json;q=1, */*;q=0")
+	add(no, "Accept", "text/html", "application/xml", "*/*;q=0", "application/json;q=0, */*", "application/*;q=0, text/*", "application/jsonx", "text/html, image/*")
 	for _, name := range []string{interaction, "X-Fapi-Auth-Date", "X-Fapi-Customer-Ip-Address", "X-Customer-User-Agent"} {
 		list = append(list, fapiCase{name: name + " twice", header: http.Header{name: {id, id}}, status: bad})
 	}

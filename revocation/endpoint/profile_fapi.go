@@ -76,7 +76,7 @@ func isAddress(s string) bool {
 // acceptsJSON says whether the fields Accept let an answer be application/json
 // (RFC 9110 §12.5.1): the most specific range that covers it decides.
 func acceptsJSON(fields []string) bool {
-	if len(fields) == 0 {
+	if strings.Trim(strings.Join(fields, ","), ", \t") == "" { // excludes nothing
 		return true
 	}
 	weight, decided := 0.0, -1
