@@ -2,6 +2,7 @@ package tests
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -320,13 +321,13 @@ func TestAssertionKeys(t *testing.T) {
 	a.present("a known key while the host is down", a.signed("remote", "second", nil), success)
 
 	publish(t, file, keySet(t, "second", "RSA"))
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		token := newToken()
-		answer := a.send(t, a.up, revocationRequest{header: elsewhere(), token: token, body: assertionForm(a.signed("file", "second", nil))})
-		if answer.status == http.StatusOK {
-			break
+	waitFor(t, 10*time.Second, func() error {
+		answer := a.send(t, a.up, revocationRequest{header: elsewhere(), token: newToken(), body: assertionForm(a.signed("file", "second", nil))})
+		if answer.status != http.StatusOK {
+			return fmt.Errorf("the new key in the file: %d %s", answer.status, answer.body)
 		}
-	}
+		return nil
+	})
 	a.present("a new key in the file", a.signed("file", "second", nil), success)
 	a.present("an old key in the file", a.signed("file", "P-256", nil), invalidClient)
 	publish(t, file, []byte(`{"keys":[`))

@@ -72,7 +72,7 @@ func TestAuthenticationPage(t *testing.T) {
 			t.Parallel()
 			d := newDocCaddy(t, server)
 			d.follow(t, &section, example)
-			d.library(t, n, &section, example)
+			d.byMetadata(t, n, &section, example)
 		})
 	}
 	for heading := range docExamples {
@@ -164,16 +164,13 @@ func (d *docCaddy) serve(t *testing.T, caddyfile string) {
 	pool.AppendCertsFromPEM(pem)
 	d.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
 	t.Cleanup(d.client.CloseIdleConnections)
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	waitFor(t, 30*time.Second, func() error { // it makes its certificates on the way
 		response, err := d.client.Get(d.url)
 		if err == nil {
 			_ = response.Body.Close()
-			return
 		}
-		if time.Now().After(deadline) { // it makes its certificates on the way
-			t.Fatal(err)
-		}
-	}
+		return err
+	})
 }
 
 func (d *docCaddy) gate(t *testing.T, token string, status int) {
@@ -235,8 +232,8 @@ func (d *docCaddy) said(t *testing.T) docMetadata {
 	return list[0]
 }
 
-// library lets a library revoke with the metadata of the section.
-func (d *docCaddy) library(t *testing.T, n *node, section *docSection, example docExample) {
+// byMetadata lets a library revoke with the metadata of the section.
+func (d *docCaddy) byMetadata(t *testing.T, n *node, section *docSection, example docExample) {
 	text := d.texts.Replace(section.of("json")[0].text)
 	var metadata docMetadata
 	if err := json.Unmarshal([]byte(text), &metadata); err != nil {

@@ -79,7 +79,12 @@ func (c *caddy) files(t *testing.T) int {
 // eventually tries until a check succeeds.
 func eventually(t *testing.T, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	waitFor(t, 20*time.Second, check)
+}
+
+func waitFor(t *testing.T, bound time.Duration, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(bound)
 	for {
 		err := check()
 		if err == nil {

@@ -14,8 +14,12 @@ func (e *Endpoint) admit(r *http.Request, form parameters) (client *Client, proo
 	if wait := e.limits.slowed(address, now); wait > 0 {
 		return nil, nil, tooMany("too many failed authentications", wait)
 	}
-	if client = e.stranger(r, form); client == nil {
-		if client, proof, refused = e.authenticate(r, form); refused != nil {
+	given, wrong := e.manner.credentials(r.Header["Authorization"], form)
+	if client = e.stranger(given, wrong, form); client == nil {
+		if wrong != nil {
+			return nil, nil, wrong
+		}
+		if client, proof, refused = e.authenticate(r, given); refused != nil {
 			return nil, nil, refused
 		}
 	}

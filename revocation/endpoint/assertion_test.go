@@ -288,7 +288,8 @@ func TestAssertionOfNoStranger(t *testing.T) {
 		"another, beside its client_id": {foreign, "elsewhere", "elsewhere"},
 	} {
 		form := parameters{"client_assertion": test.assertion, "client_assertion_type": assertionType, "client_id": test.clientID}
-		client := relaying.stranger(httptest.NewRequest(http.MethodPost, "/", nil), form)
+		given, wrong := relaying.manner.credentials(nil, form)
+		client := relaying.stranger(given, wrong, form)
 		if (client == nil) != (test.stranger == "") || client != nil && client.ID != test.stranger {
 			t.Errorf("%s: %+v, want %q", name, client, test.stranger)
 		}

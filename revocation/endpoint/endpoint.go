@@ -197,13 +197,10 @@ func (e *Endpoint) serve(lists Lists, w http.ResponseWriter, r *http.Request) Ou
 	return Outcome{Status: e.refuse(w, refused), Client: done.Client, Error: refused.code, Err: refused.err}
 }
 
-// authenticate returns the client that a request proves to come from. The proof
-// is the record of what must not be used again, or nil.
-func (e *Endpoint) authenticate(r *http.Request, form parameters) (client *Client, proof *revocation.Record, refused *refusal) {
-	given, refused := e.manner.credentials(r.Header["Authorization"], form)
-	if refused != nil {
-		return nil, nil, refused
-	}
+// authenticate returns the client that a request proves to come from, by the
+// credentials in it. The proof is the record of what must not be used again, or
+// nil.
+func (e *Endpoint) authenticate(r *http.Request, given credentials) (client *Client, proof *revocation.Record, refused *refusal) {
 	if given.assertion != "" {
 		return e.assert(r, given)
 	}

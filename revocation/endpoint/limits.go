@@ -69,14 +69,15 @@ type clientKey struct {
 // NewLimits remembers nothing yet.
 func NewLimits() *Limits {
 	return &Limits{
-		clients:   table[clientKey](maxClients),
-		strangers: table[clientKey](maxAddresses),
-		failures:  table[netip.Prefix](maxAddresses),
+		clients:   table[clientKey, *rate.Limiter](maxClients),
+		strangers: table[clientKey, *rate.Limiter](maxAddresses),
+		failures:  table[netip.Prefix, *rate.Limiter](maxAddresses),
 	}
 }
 
-func table[K comparable](size int) *lru.Cache[K, *rate.Limiter] {
-	t, err := lru.New[K, *rate.Limiter](size)
+// table forgets what was not asked for the longest when it is full.
+func table[K comparable, V any](size int) *lru.Cache[K, V] {
+	t, err := lru.New[K, V](size)
 	if err != nil { // of a size that is not positive: cannot be
 		panic(err)
 	}

@@ -18,13 +18,7 @@ type owed struct {
 	sessions *lru.Cache[revocation.Key, revocation.Record] // by token
 }
 
-func newOwed() owed {
-	sessions, err := lru.New[revocation.Key, revocation.Record](maxOwed)
-	if err != nil { // of a size that is not positive: cannot be
-		panic(err)
-	}
-	return owed{sessions}
-}
+func newOwed() owed { return owed{table[revocation.Key, revocation.Record](maxOwed)} }
 
 // begin remembers the session among the records of a token.
 func (o owed) begin(token revocation.Key, records []revocation.Record) {

@@ -18,13 +18,10 @@ import (
 const byRelay = "relay"
 
 // stranger returns the client of a request that is for the authorization server
-// to judge, or nil: no client of this endpoint, or none that can be seen.
-func (e *Endpoint) stranger(r *http.Request, form parameters) *Client {
-	if e.relay == nil {
-		return nil
-	}
-	given, refused := e.manner.credentials(r.Header["Authorization"], form)
-	if refused != nil && refused.code != invalidClientCode {
+// to judge, or nil: no client of this endpoint, or none that can be seen in the
+// credentials, or in what is wrong with them.
+func (e *Endpoint) stranger(given credentials, wrong *refusal, form parameters) *Client {
+	if e.relay == nil || wrong != nil && wrong.code != invalidClientCode {
 		return nil
 	}
 	ids := []string{form["client_id"]}

@@ -81,6 +81,22 @@ func newRelayed(t *testing.T, change ...func(*Config)) *relayed {
 	return s
 }
 
+// newRelayedAsserting is newRelayed for a client that asserts who it is, and the forms in
+// which it does so: always with the same assertion.
+func newRelayedAsserting(t *testing.T) (s *relayed, form func(token string) string) {
+	t.Helper()
+	s = newRelayed(t, func(c *Config) {
+		c.Clients = clients(t, Client{ID: "id", Secret: plain(t, longSecret), Methods: []Method{ClientSecretJWT}})
+		c.Audiences = func(*http.Request) []string { return []string{accepted} }
+	})
+	assertion := must(jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"iss": "id", "sub": "id", "aud": accepted, "jti": "1", "exp": time.Now().Unix() + 60,
+	}).SignedString([]byte(longSecret)))
+	return s, func(token string) string {
+		return url.Values{"token": {token}, "client_assertion_type": {assertionType}, "client_assertion": {assertion}}.Encode()
+	}
+}
+
 func (s *relayed) serve(r *http.Request) (Outcome, *httptest.ResponseRecorder) {
 	s.t.Helper()
 	w := httptest.NewRecorder()
@@ -270,14 +286,8 @@ func TestRelayedSessionNotJudged(t *testing.T) {
 // An assertion is used up when all is done, and not before: neither by the
 // server's no, nor by a store that fails. Used up, it does not reach the server.
 func TestRelayedAssertion(t *testing.T) {
-	s := newRelayed(t, func(c *Config) {
-		c.Clients = clients(t, Client{ID: "id", Secret: plain(t, longSecret), Methods: []Method{ClientSecretJWT}})
-		c.Audiences = func(*http.Request) []string { return []string{accepted} }
-	})
-	assertion := must(jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"iss": "id", "sub": "id", "aud": accepted, "jti": "1", "exp": time.Now().Unix() + 60,
-	}).SignedString([]byte(longSecret)))
-	form := url.Values{"token": {"t"}, "client_assertion_type": {assertionType}, "client_assertion": {assertion}}.Encode()
+	s, asserting := newRelayedAsserting(t)
+	form := asserting("t")
 	for i, step := range []struct {
 		answer http.HandlerFunc
 		fails  bool
@@ -307,16 +317,9 @@ func TestRelayedAssertion(t *testing.T) {
 
 // An assertion that is on its way to the server takes no other request there.
 func TestRelayedAssertionTwice(t *testing.T) {
-	s := newRelayed(t, func(c *Config) {
-		c.Clients = clients(t, Client{ID: "id", Secret: plain(t, longSecret), Methods: []Method{ClientSecretJWT}})
-		c.Audiences = func(*http.Request) []string { return []string{accepted} }
-	})
-	assertion := must(jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"iss": "id", "sub": "id", "aud": accepted, "jti": "1", "exp": time.Now().Unix() + 60,
-	}).SignedString([]byte(longSecret)))
+	s, asserting := newRelayedAsserting(t)
 	send := func(token string) int {
-		form := url.Values{"token": {token}, "client_assertion_type": {assertionType}, "client_assertion": {assertion}}.Encode()
-		_, w := s.serve(anonymous(form))
+		_, w := s.serve(anonymous(asserting(token)))
 		return w.Code
 	}
 	beside := 0
