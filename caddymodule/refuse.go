@@ -3,13 +3,13 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/gate"
 )
 
@@ -90,8 +90,7 @@ func setPlaceholders(replacer *caddy.Replacer, reason string, record *revocation
 
 // challenge is the value of WWW-Authenticate (RFC 6750 §3, RFC 9449 §7.1).
 func challenge(scheme, realm string, f refusal) string {
-	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
-	c := scheme + ` realm="` + quote.Replace(realm) + `"`
+	c := scheme + ` realm="` + endpoint.Quoted(realm) + `"`
 	if f.code != "" {
 		c += `, error="` + f.code + `", error_description="` + f.description + `"`
 	}

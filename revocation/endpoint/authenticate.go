@@ -159,8 +159,8 @@ func named(readings []reading, id string) (list []reading) {
 
 // basicChallenge is set where a client tried to authenticate with Basic.
 func basicChallenge(h http.Header, realm string) {
-	h.Set("WWW-Authenticate", `Basic realm="`+quoted(realm)+`", charset="UTF-8"`)
+	h.Set("WWW-Authenticate", `Basic realm="`+Quoted(realm)+`", charset="UTF-8"`)
 }
 
-// quoted escapes a text for a quoted-string (RFC 9110 §5.6.4).
-func quoted(s string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) }
+// Quoted escapes a text for a quoted-string (RFC 9110 §5.6.4).
+func Quoted(s string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) }
