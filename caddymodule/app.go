@@ -193,7 +193,7 @@ func (a *App) open(ctx context.Context) (*revocation.Denylist, error) {
 	}
 	a.logger.Info("denylist loaded",
 		zap.String("store", a.store.Resource()),
-		zap.Int("records", list.Stats().Records),
+		zap.Int("records", list.Stats().Total()),
 		zap.Duration("took", time.Since(began)))
 	return list, nil
 }

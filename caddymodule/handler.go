@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -235,13 +234,7 @@ var errReloading = errors.New("another configuration, with another denylist, is 
 
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	done := h.endpoint.Serve(h.revoking, w, r)
-	for _, record := range done.Records {
-		h.logger.Info(record.Key.Kind.String()+" revoked",
-			zap.String("client", done.Client),
-			zap.String("digest", record.Key.Prefix()),
-			// As text: a number of nanoseconds ends in 2262.
-			zap.String("expires", record.Expires.UTC().Format(time.RFC3339)))
-	}
+	h.app.audit(r.Context(), wayEndpoint, done.Records...)
 	switch {
 	case done.Err != nil && done.Error == "":
 		h.logger.Warn("a token was revoked, and nobody knows whose it is, or its session",

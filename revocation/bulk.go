@@ -26,6 +26,35 @@ func (b *bulk) add(key *Key, end time.Time) {
 	*last = append(*last, tag<<minuteBits|b.index.minute(end))
 }
 
+// bulks is a bulk for each kind of which there is something.
+type bulks struct {
+	indexes *indexes
+	kinds   [kindCount]*bulk
+}
+
+func (b *bulks) add(key *Key, end time.Time) {
+	kind := key.Kind
+	if kind >= kindCount {
+		kind = 0
+	}
+	if b.kinds[kind] == nil {
+		b.kinds[kind] = &bulk{index: b.indexes[kind]}
+	}
+	b.kinds[kind].add(key, end)
+}
+
+func (x *indexes) fill(parts []*bulks) {
+	for kind, of := range x {
+		var gathered []*bulk
+		for _, b := range parts {
+			if b.kinds[kind] != nil {
+				gathered = append(gathered, b.kinds[kind])
+			}
+		}
+		of.fill(gathered)
+	}
+}
+
 // fill enters what was gathered, with as many goroutines as there are parts.
 func (x *index) fill(parts []*bulk) {
 	var wg sync.WaitGroup

@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/dgraph-io/ristretto/v2"
 )
@@ -14,13 +15,26 @@ const recordCost = 256
 // with a revoked token does not become a flood of reads. It drops writes under
 // load and evicts as it likes: only what it finds counts, never that it does
 // not find.
+//
+// What it finds has to be what the store has, but for an end that was moved. When
+// a record changes in any other way, all that is cached is outdated at once,
+// also what some reader has got from the store before and is about to put here.
+// That is rare, as operators do it.
 type cache struct {
-	entries *ristretto.Cache[uint64, *Record]
+	entries *ristretto.Cache[uint64, *cached]
 	index   *index // whose secret hash makes the keys
+	current atomic.Uint64
+
+	hits, misses atomic.Uint64
+}
+
+type cached struct {
+	record     Record
+	generation uint64
 }
 
 func newCache(bytes int64, x *index) (*cache, error) {
-	entries, err := ristretto.NewCache(&ristretto.Config[uint64, *Record]{
+	entries, err := ristretto.NewCache(&ristretto.Config[uint64, *cached]{
 		NumCounters: max(10*bytes/recordCost, 1000), // ten times what fits, as ristretto advises
 		MaxCost:     bytes,
 		BufferItems: 64,
@@ -33,18 +47,30 @@ func newCache(bytes int64, x *index) (*cache, error) {
 	return &cache{entries: entries, index: x}, nil
 }
 
+// generation is to be taken before the store is asked for what is to be put.
+func (c *cache) generation() uint64 { return c.current.Load() }
+
+// outdate forgets everything.
+func (c *cache) outdate() { c.current.Add(1) }
+
 // get returns a record of exactly this key: ristretto does not compare integer
 // keys beyond their hash, so this does.
 func (c *cache) get(key *Key) (*Record, bool) {
-	r, ok := c.entries.Get(c.index.hash(key))
-	if !ok || r.Key != *key {
+	entry, ok := c.entries.Get(c.index.hash(key))
+	if !ok || entry.record.Key != *key || entry.generation != c.current.Load() {
+		c.misses.Add(1)
 		return nil, false
 	}
-	return r, true
+	c.hits.Add(1)
+	return &entry.record, true
 }
 
-func (c *cache) put(r *Record) {
-	c.entries.Set(c.index.hash(&r.Key), r, int64(recordCost+len(r.By)+len(r.Reason)))
+func (c *cache) put(r *Record, generation uint64) {
+	cost := recordCost
+	for _, text := range r.texts() {
+		cost += len(*text)
+	}
+	c.entries.Set(c.index.hash(&r.Key), &cached{*r, generation}, int64(cost))
 }
 
 func (c *cache) resize(bytes int64) { c.entries.UpdateMaxCost(bytes) }

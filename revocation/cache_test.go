@@ -11,9 +11,9 @@ func TestCacheCollision(t *testing.T) {
 	}
 	defer c.close()
 	there, other := testKey(1), testKey(2)
-	c.entries.Set(x.hash(&other), &Record{Key: there}, 1)
+	c.entries.Set(x.hash(&other), &cached{record: Record{Key: there}}, 1)
 	c.entries.Wait()
-	if r, ok := c.entries.Get(x.hash(&other)); !ok || r.Key != there {
+	if r, ok := c.entries.Get(x.hash(&other)); !ok || r.record.Key != there {
 		t.Fatal("the record is not cached")
 	}
 	if r, ok := c.get(&other); ok {

@@ -25,6 +25,9 @@ type Options struct {
 	// Failed is told of work in the background that failed and will be tried
 	// again; nil is nobody.
 	Failed func(error)
+	// Observe is told of each use of the store; nil is nobody. It must be quick
+	// and safe for concurrent use.
+	Observe func(Operation)
 }
 
 func (o *Options) validate() error {
@@ -40,17 +43,19 @@ func (o *Options) validate() error {
 // Outcome is what is known about a key.
 type Outcome uint8
 
-// The outcomes of a check. Only Clear lets a token pass.
+// The outcomes of a check. Only Clear and Counted let a token pass.
 const (
 	Unknown Outcome = iota // the truth could not be found out
 	Revoked
 	Clear
+	Counted // a dry run would refuse it, see [Count]
 )
 
 // Verdict is the answer to a check.
 type Verdict struct {
 	Outcome Outcome
-	// Record is the record that revokes; not to be changed. Only if Revoked.
+	// Record is the record that revokes, or would; not to be changed. Only if
+	// Revoked or Counted.
 	Record *Record
 	// Err says why the outcome is Unknown.
 	Err error
@@ -59,14 +64,15 @@ type Verdict struct {
 // Denylist is all live records: in memory for checking, in a [Store] for
 // keeping. Its methods are safe for concurrent use.
 type Denylist struct {
-	store  Store
-	index  *index
-	kinds  kinds
-	shares *shares
-	cache  *cache
-	now    func() time.Time
-	failed atomic.Pointer[func(error)] // Options.Failed, never nil
-	leeway atomic.Int64                // a time.Duration
+	store   *observed
+	indexes indexes
+	kinds   kinds
+	shares  *shares
+	cache   *cache
+	trials  trials
+	now     func() time.Time
+	failed  atomic.Pointer[func(error)] // Options.Failed, never nil
+	leeway  atomic.Int64                // a time.Duration
 
 	inUse sync.Map // the keys of all claims
 
@@ -96,17 +102,18 @@ func open(ctx context.Context, store Store, options Options) (*Denylist, error) 
 	if err := options.validate(); err != nil {
 		return nil, err
 	}
-	d := &Denylist{store: store, now: options.Now, stopped: make(chan struct{})}
+	d := &Denylist{now: options.Now, stopped: make(chan struct{})}
 	if d.now == nil {
 		d.now = time.Now
 	}
+	d.store = &observed{Store: store, now: d.now}
 	d.apply(options)
-	d.index, d.shares = newIndex(d.now()), newShares()
+	d.indexes, d.shares = newIndexes(d.now()), newShares()
 	if err := d.load(ctx, d.shares, options.Progress); err != nil {
 		return nil, fmt.Errorf("loading the denylist: %w", err)
 	}
 	var err error
-	if d.cache, err = newCache(options.CacheBytes, d.index); err != nil {
+	if d.cache, err = newCache(options.CacheBytes, d.indexes[KindToken]); err != nil {
 		return nil, err
 	}
 	var sweeping context.Context
@@ -122,6 +129,7 @@ func (d *Denylist) apply(options Options) {
 		options.Failed = func(error) {}
 	}
 	d.failed.Store(&options.Failed)
+	d.store.tell(options.Observe)
 }
 
 // Tune applies new options to the living denylist. With more leeway, what the
@@ -153,15 +161,19 @@ func (d *Denylist) Tune(options Options) error {
 // Check says whether a key is revoked. It touches memory and, only where the
 // index suspects the key, the node's own store. For a key that is not revoked
 // it takes no lock and does not allocate.
-func (d *Denylist) Check(key *Key) Verdict {
-	if !d.index.has(key) && !d.closed.Load() {
+func (d *Denylist) Check(key *Key) Verdict { return d.CheckIssued(key, time.Time{}) }
+
+// CheckIssued is Check for a token that says when it was issued; zero if it does
+// not say, or not clearly: then it counts as issued before any time.
+func (d *Denylist) CheckIssued(key *Key, issued time.Time) Verdict {
+	if !d.indexes.of(key.Kind).has(key) && !d.closed.Load() {
 		return Verdict{Outcome: Clear}
 	}
-	return d.settle(*key)
+	return d.settle(*key, issued)
 }
 
 // settle finds out whether what the index suspects is so.
-func (d *Denylist) settle(key Key) Verdict {
+func (d *Denylist) settle(key Key, issued time.Time) Verdict {
 	closed := Verdict{Err: fmt.Errorf("checking %s: %w", key, ErrClosed)}
 	if d.closed.Load() { // and perhaps closing for as long as a disk is stuck
 		return closed
@@ -173,80 +185,36 @@ func (d *Denylist) settle(key Key) Verdict {
 	}
 	now, leeway := d.now(), time.Duration(d.leeway.Load())
 	if r, ok := d.cache.get(&key); ok && r.live(now, leeway) {
-		return Verdict{Outcome: Revoked, Record: r}
+		return verdict(r, issued)
 	}
 	// A cached record that has ended is no answer: the store may know one that
 	// ends later.
+	generation := d.cache.generation()
 	r, err := d.store.Get(key)
 	switch {
 	case err == nil && r.live(now, leeway):
-		d.cache.put(&r)
-		return Verdict{Outcome: Revoked, Record: &r}
+		d.cache.put(&r, generation)
+		return verdict(&r, issued)
 	case err == nil, errors.Is(err, ErrNotFound):
 		return Verdict{Outcome: Clear}
 	}
 	return Verdict{Err: fmt.Errorf("checking %s: %w", key, err)}
 }
 
-// Revoke makes records durable and enforces them: when it returns nil, the
-// records survive a crash, and every later Check finds them. Records that have
-// ended already are left out. After an error the records are enforced as far as
-// they may have become durable, and trying again is safe.
-func (d *Denylist) Revoke(ctx context.Context, records ...Record) error {
-	now, leeway := d.now(), time.Duration(d.leeway.Load())
-	live := make([]Record, 0, len(records))
-	for _, r := range records {
-		r, err := r.normal()
-		if err != nil {
-			return fmt.Errorf("revoking: %w", err)
-		}
-		if r.live(now, leeway) {
-			live = append(live, r)
-		}
+// verdict is what a live record means for a token.
+func verdict(r *Record, issued time.Time) Verdict {
+	switch {
+	case r.Effect == Restored, !r.covers(issued):
+		return Verdict{Outcome: Clear}
+	case r.Effect == Count:
+		return Verdict{Outcome: Counted, Record: r}
 	}
-	if len(live) == 0 {
-		return nil
-	}
-	d.using.RLock()
-	defer d.using.RUnlock()
-	if d.closed.Load() {
-		return fmt.Errorf("revoking: %w", ErrClosed)
-	}
-	err := d.store.Put(ctx, Batch{Records: live})
-	if errors.Is(err, ErrNotStored) {
-		return fmt.Errorf("revoking: %w", err)
-	}
-	// Whether stored or unknown: the index must suspect all that may be in the
-	// store. If a record is not there after all, the check will find that out.
-	for i := range live {
-		d.kinds.note(live[i].Key.Kind, live[i].Expires)
-		if before, changed := d.index.add(&live[i].Key, live[i].Expires); changed {
-			d.shares.add(&live[i], before, now)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("revoking: %w", err)
-	}
-	// The cache is left to the first check, which finds what the store has made
-	// of all records of the key.
-	return nil
+	return Verdict{Outcome: Revoked, Record: r}
 }
 
 // Live says whether a record still matters, or is too old to be stored.
 func (d *Denylist) Live(r *Record) bool {
 	return r.live(d.now(), time.Duration(d.leeway.Load()))
-}
-
-// Stats describe a denylist.
-type Stats struct {
-	Records    int // live fingerprints in the index
-	IndexBytes int // what they and their spare room take
-}
-
-// Stats counts; it takes the time of a few hundred locks.
-func (d *Denylist) Stats() Stats {
-	records, bytes := d.index.size()
-	return Stats{Records: records, IndexBytes: bytes}
 }
 
 // Close waits for what is under way, then closes cache and store. Every later

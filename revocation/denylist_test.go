@@ -86,7 +86,7 @@ func TestRevokeRefusesWhatItCannotStore(t *testing.T) {
 		}
 		f.wants(revocation.Clear, key(1), key(2)) // all or nothing
 	}
-	if n := f.Stats().Records; n != 0 {
+	if n := f.Stats().Total(); n != 0 {
 		t.Errorf("%d records are in the index", n)
 	}
 }
@@ -148,7 +148,7 @@ func TestReopen(t *testing.T) {
 		}
 		f.wants(want, key(i))
 	}
-	if n := f.Stats().Records; n != 49 {
+	if n := f.Stats().Total(); n != 49 {
 		t.Errorf("%d records were loaded, want the 49 that are live", n)
 	}
 }

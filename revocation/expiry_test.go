@@ -47,7 +47,7 @@ func TestSweep(t *testing.T) {
 		if err := f.Sweep(t.Context()); err != nil {
 			t.Fatalf("Sweep: %v", err)
 		}
-		if got := f.Stats().Records; got != wantRecords {
+		if got := f.Stats().Total(); got != wantRecords {
 			t.Errorf("%d records are left in the index, want %d", got, wantRecords)
 		}
 	}
@@ -83,7 +83,7 @@ func TestSweepsByItself(t *testing.T) {
 		fail(&f.store.dropError, broken)
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
-		if n := f.Stats().Records; n != 0 {
+		if n := f.Stats().Total(); n != 0 {
 			t.Errorf("%d records are left in the index", n)
 		}
 		if err := <-failures; !errors.Is(err, broken) {

@@ -1,7 +1,7 @@
 package revocation
 
 // Suspect puts a false positive into the index.
-func (d *Denylist) Suspect(key Key) { d.index.add(&key, MaxExpires) }
+func (d *Denylist) Suspect(key Key) { d.indexes.of(key.Kind).add(&key, MaxExpires) }
 
 // Cached waits until the cache has taken what was put into it, and says whether
 // it holds a record of the key.

@@ -41,7 +41,7 @@ func TestNotStored(t *testing.T) {
 	if err := f.Revoke(t.Context(), record(1, time.Hour)); !errors.Is(err, revocation.ErrNotStored) || !errors.Is(err, errDisk) {
 		t.Errorf("Revoke = %v, want ErrNotStored and why", err)
 	}
-	if n := f.Stats().Records; n != 0 {
+	if n := f.Stats().Total(); n != 0 {
 		t.Errorf("%d records are in the index", n)
 	}
 	f.wants(revocation.Clear, key(1))

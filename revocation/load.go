@@ -27,12 +27,12 @@ var errLoaded = errors.New("loaded")
 func (d *Denylist) load(ctx context.Context, into *shares, report func(Progress)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	parts := make([]*bulk, min(runtime.GOMAXPROCS(0), maxLoaders))
+	parts := make([]*bulks, min(runtime.GOMAXPROCS(0), maxLoaders))
 	counts := make([]*shareCount, len(parts))
 	meter := newMeter(len(parts), d.now, report)
 	var wg sync.WaitGroup
 	for i := range parts {
-		parts[i], counts[i] = &bulk{index: d.index}, newShareCount(d.now())
+		parts[i], counts[i] = &bulks{indexes: &d.indexes}, newShareCount(d.now())
 		wg.Go(func() {
 			if err := d.loadPart(ctx, parts[i], counts[i], i, len(parts), meter); err != nil {
 				cancel(err)
@@ -43,7 +43,7 @@ func (d *Denylist) load(ctx context.Context, into *shares, report func(Progress)
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	d.index.fill(parts)
+	d.indexes.fill(parts)
 	if into != nil {
 		for _, count := range counts {
 			into.fill(count)
@@ -61,7 +61,7 @@ func border(i, n int) (k Key) {
 	return k
 }
 
-func (d *Denylist) loadPart(ctx context.Context, into *bulk, shares *shareCount, i, n int, meter *meter) error {
+func (d *Denylist) loadPart(ctx context.Context, into *bulks, shares *shareCount, i, n int, meter *meter) error {
 	now, leeway := d.now(), time.Duration(d.leeway.Load())
 	end := border(i+1, n)
 	count := 0

@@ -25,7 +25,7 @@ func TestLoad(t *testing.T) {
 	}
 	store.sort()
 	d := load(t, store, revocation.Options{Now: func() time.Time { return t0 }})
-	if n := d.Stats().Records; n != 5000 {
+	if n := d.Stats().Total(); n != 5000 {
 		t.Errorf("%d records were loaded, want the 5000 that are live", n)
 	}
 	for _, r := range store.records {

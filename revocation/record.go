@@ -3,8 +3,8 @@ package revocation
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,48 +15,136 @@ const MaxText = 1024
 // MaxExpires is the latest end that a record can have; later ones are cut to it.
 var MaxExpires = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 
-// Record is one revocation.
+// Effect is what a record does to the tokens that it is about.
+type Effect uint8
+
+// The effects. Their numbers stand in files and never change; of two records
+// that contradict each other, the one with the smaller number counts.
+const (
+	Refuse   Effect = 0 // they are refused
+	Count    Effect = 1 // a dry run: they pass, and are counted
+	Restored Effect = 2 // a revocation was taken back: they pass
+
+	effectCount = 3
+)
+
+var effectNames = [effectCount]string{"refuse", "count", "restored"}
+
+// String names the effect as it appears in logs.
+func (e Effect) String() string {
+	if e < effectCount {
+		return effectNames[e]
+	}
+	return fmt.Sprintf("effect %d", uint8(e))
+}
+
+// ParseEffect is the effect with a name; the error is [ErrInvalid].
+func ParseEffect(name string) (Effect, error) {
+	if i := slices.Index(effectNames[:], name); i >= 0 {
+		return Effect(i), nil
+	}
+	return 0, fmt.Errorf("%w: there is no effect %q", ErrInvalid, name)
+}
+
+// Record is one revocation, or that one was taken back.
 type Record struct {
 	// Key is what is revoked.
 	Key Key
-	// Revoked is when, to the millisecond.
+	// Revoked is when, to the millisecond; of a record that was restored, when
+	// that was.
 	Revoked time.Time
 	// Expires is until when it matters, to the second, rounded up. A record is
 	// live until Expires plus the denylist's leeway.
 	Expires time.Time
-	// By is the client_id of the client that asked for it; at most MaxText bytes.
+	// By is the client_id of the client that asked for it, or the name of the
+	// operator; at most MaxText bytes.
 	By string
+	// Operator says that By is an operator and no client.
+	Operator bool
 	// Reason says why, for people; at most MaxText bytes.
 	Reason string
+
+	// Issuer and Value are what the key of a rule was made of (see [RuleKey]), for
+	// people. Of a token, Issuer is whose it is, if that was known, and of a session
+	// that a client has ended Value is empty. Each at most MaxText bytes.
+	Issuer, Value string
+	// IssuedBefore is the time at or before which a token must have been issued to
+	// be revoked by a rule of a kind for which that matters, to the millisecond;
+	// else zero.
+	IssuedBefore time.Time
+
+	// Effect is what becomes of the tokens.
+	Effect Effect
+	// Version counts how often the decision about a key was reversed.
+	Version uint64
 }
 
 // Merge returns the record that stands for both of two records of one key: the
-// first revocation with the later end, so that no repeat, reordering or race can
-// end a revocation early. It is commutative, associative and idempotent.
+// one with the higher version; of one version, the one that refuses; and of two
+// that agree, the first revocation with the later end and the later IssuedBefore,
+// so that no repeat, reordering or race can end a revocation early. It is
+// commutative, associative and idempotent.
 func Merge(a, b Record) Record {
+	switch order := cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(b.Effect, a.Effect)); {
+	case order > 0:
+		return a
+	case order < 0:
+		return b
+	}
 	merged, other := a, b
 	if cmp.Or(
 		a.Revoked.Compare(b.Revoked),
 		strings.Compare(a.By, b.By),
 		strings.Compare(a.Reason, b.Reason),
+		compareBool(a.Operator, b.Operator),
 	) > 0 {
 		merged, other = b, a
 	}
-	if other.Expires.After(merged.Expires) {
-		merged.Expires = other.Expires
-	}
+	merged.Expires = later(merged.Expires, other.Expires)
+	merged.IssuedBefore = later(merged.IssuedBefore, other.IssuedBefore)
+	merged.Issuer = max(merged.Issuer, other.Issuer)
+	merged.Value = max(merged.Value, other.Value)
 	return merged
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }
 
 // normal gives a record the precision and the bounds that its encoding keeps.
 func (r Record) normal() (Record, error) {
-	if len(r.By) > MaxText || len(r.Reason) > MaxText {
-		return Record{}, fmt.Errorf("%w: a text of more than %d bytes", ErrInvalid, MaxText)
+	for _, text := range r.texts() {
+		if len(*text) > MaxText {
+			return Record{}, fmt.Errorf("%w: a text of more than %d bytes", ErrInvalid, MaxText)
+		}
 	}
-	if r.Key.Kind == 0 {
+	switch {
+	case r.Key.Kind == 0 || r.Key.Kind >= kindCount:
 		return Record{}, fmt.Errorf("%w: a key without a kind", ErrInvalid)
+	case r.Effect >= effectCount:
+		return Record{}, fmt.Errorf("%w: %s does not exist", ErrInvalid, r.Effect)
+	case r.Key.Kind.IssuedBefore() != !r.IssuedBefore.IsZero():
+		return Record{}, fmt.Errorf("%w: tokens have to be issued before some time for a rule by subject, client, key or issuer, and no other", ErrInvalid)
+	case !r.named():
+		return Record{}, fmt.Errorf("%w: the key is not that of the %s", ErrInvalid, r.Key.Kind)
 	}
 	r.Revoked = time.UnixMilli(r.Revoked.UnixMilli()).UTC()
+	if !r.IssuedBefore.IsZero() {
+		r.IssuedBefore = time.UnixMilli(r.IssuedBefore.UnixMilli()).UTC()
+	}
 	if r.Expires.After(MaxExpires) {
 		r.Expires = MaxExpires
 	}
@@ -68,55 +156,25 @@ func (r Record) normal() (Record, error) {
 	return r, nil
 }
 
+// named says whether a rule says what it is about, and truly. Sessions that
+// clients have ended need not.
+func (r *Record) named() bool {
+	kind := r.Key.Kind
+	if !kind.Rule() || kind == KindSession && r.Value == "" {
+		return true
+	}
+	return RuleKey(kind, r.Issuer, r.Value) == r.Key
+}
+
 // live says whether the record still matters at the time now.
 func (r *Record) live(now time.Time, leeway time.Duration) bool {
 	return now.Before(r.Expires.Add(leeway))
 }
 
-// recordFormat is the first byte of an encoded record. A format that a version
-// does not know is an error to it, and so a refusal: never a pass.
-const recordFormat = 1
-
-const recordFixed = 1 + 8 + 8
-
-// AppendValue appends the encoded record without its key: the format, Revoked
-// in Unix milliseconds and Expires in Unix seconds, both big-endian, then By
-// and Reason, each behind its length as a uvarint.
-func (r *Record) AppendValue(b []byte) []byte {
-	b = append(b, recordFormat)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Revoked.UnixMilli()))
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Expires.Unix()))
-	for _, text := range [...]string{r.By, r.Reason} {
-		b = binary.AppendUvarint(b, uint64(len(text)))
-		b = append(b, text...)
-	}
-	return b
-}
-
-// ParseRecord reads what [Record.AppendValue] wrote under the key. The error
-// is [ErrCorrupt].
-func ParseRecord(key Key, b []byte) (Record, error) {
-	if len(b) < recordFixed || b[0] != recordFormat {
-		return Record{}, fmt.Errorf("%w: record %s has an unknown format", ErrCorrupt, key)
-	}
-	r := Record{
-		Key:     key,
-		Revoked: time.UnixMilli(int64(binary.BigEndian.Uint64(b[1:]))).UTC(),
-		Expires: time.Unix(int64(binary.BigEndian.Uint64(b[9:])), 0).UTC(),
-	}
-	rest := b[recordFixed:]
-	for _, text := range [...]*string{&r.By, &r.Reason} {
-		n, size := binary.Uvarint(rest)
-		if size <= 0 || n > MaxText || uint64(len(rest)-size) < n {
-			return Record{}, fmt.Errorf("%w: record %s is cut off", ErrCorrupt, key)
-		}
-		*text = string(rest[size : size+int(n)])
-		rest = rest[size+int(n):]
-	}
-	if len(rest) > 0 {
-		return Record{}, fmt.Errorf("%w: record %s has %d bytes too many", ErrCorrupt, key, len(rest))
-	}
-	return r, nil
+// covers says whether a token that was issued at a time is one of those that the
+// record is about. One that does not say when (zero) always is.
+func (r *Record) covers(issued time.Time) bool {
+	return !r.Key.Kind.IssuedBefore() || issued.IsZero() || !issued.After(r.IssuedBefore)
 }
 
 // Compare orders keys as their bytes do, which is the order of [Store.Scan].

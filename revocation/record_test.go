@@ -13,7 +13,7 @@ import (
 func TestMerge(t *testing.T) {
 	// All the records of one key that differ in one thing or more.
 	var all []Record
-	for i := range 16 {
+	for i := range 1 << 8 {
 		r := Record{Key: testKey(1), Revoked: t0, Expires: t0, By: "a", Reason: "a"}
 		if i&1 != 0 {
 			r.Expires = r.Expires.Add(time.Second)
@@ -25,7 +25,14 @@ func TestMerge(t *testing.T) {
 			r.By = "b"
 		}
 		if i&8 != 0 {
-			r.Reason = "b"
+			r.Operator = true
+		}
+		if i&16 != 0 {
+			r.IssuedBefore = t0.Add(time.Second)
+		}
+		r.Effect, r.Version = Effect(i>>5&3), uint64(i>>7)
+		if r.Effect == effectCount {
+			continue
 		}
 		all = append(all, r)
 	}
@@ -38,8 +45,14 @@ func TestMerge(t *testing.T) {
 			if merged != Merge(b, a) {
 				t.Errorf("not commutative: %+v, %+v", a, b)
 			}
-			if merged.Expires.Before(a.Expires) || merged.Expires.Before(b.Expires) {
-				t.Errorf("ends early: %+v, %+v", a, b)
+			for _, r := range []Record{a, b} {
+				switch {
+				case merged.Version < r.Version || merged.Version == r.Version && merged.Effect > r.Effect:
+					t.Errorf("is not decided by the last decision: %+v, %+v", a, b)
+				case merged.Version == r.Version && merged.Effect == r.Effect &&
+					(merged.Expires.Before(r.Expires) || merged.IssuedBefore.Before(r.IssuedBefore)):
+					t.Errorf("ends early: %+v, %+v", a, b)
+				}
 			}
 			for _, c := range all {
 				if Merge(Merge(a, b), c) != Merge(a, Merge(b, c)) {
@@ -72,16 +85,29 @@ func TestNormal(t *testing.T) {
 func TestParseRecordRefuses(t *testing.T) {
 	r := Record{Key: testKey(1), Revoked: t0, Expires: t0, By: "client", Reason: "reason"}
 	value := r.AppendValue(nil)
-	for n := range value {
-		if _, err := ParseRecord(r.Key, value[:n]); !errors.Is(err, ErrCorrupt) {
-			t.Errorf("cut to %d bytes: %v", n, err)
+	if full := full.AppendValue(nil); value[0] != plainFormat || full[0] != fullFormat {
+		t.Errorf("formats %d and %d", value[0], full[0])
+	}
+	for _, r := range []Record{r, full} {
+		value := r.AppendValue(nil)
+		if again, err := ParseRecord(r.Key, value); err != nil || again != r {
+			t.Errorf("%+v was read as %+v, %v", r, again, err)
+		}
+		for n := range value {
+			if _, err := ParseRecord(r.Key, value[:n]); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("cut to %d bytes: %v", n, err)
+			}
 		}
 	}
+	const recordFixed = 1 + 8 + 8
+	flags := len(full.AppendValue(nil)) - 8 - len("alice") - 1 - len("https://i") - 1 - 1 - 1
 	long := r
 	long.By = strings.Repeat("x", MaxText+1)
 	for name, bad := range map[string][]byte{
 		"a byte too many":     append(slices.Clone(value), 0),
-		"another format":      append([]byte{recordFormat + 1}, value[1:]...),
+		"another format":      append([]byte{fullFormat + 1}, value[1:]...),
+		"an unknown flag":     change(full.AppendValue(nil), flags, 0x10),
+		"an unknown effect":   change(full.AppendValue(nil), flags, byte(effectCount)|operatorFlag|issuedFlag),
 		"a text that is long": long.AppendValue(nil),
 		"a length of 2^64-1":  append(value[:recordFixed:recordFixed], "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"...),
 		"an endless length":   append(value[:recordFixed:recordFixed], bytes.Repeat([]byte{0xff}, 20)...),
@@ -90,6 +116,17 @@ func TestParseRecordRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// full is a record of which every part is set.
+var full = Record{
+	Key: RuleKey(KindSubject, "https://i", "alice"), Revoked: t0, Expires: t0, By: "ops", Operator: true, Reason: "left",
+	Issuer: "https://i", Value: "alice", IssuedBefore: t0, Effect: Count, Version: 3,
+}
+
+func change(b []byte, at int, to byte) []byte {
+	b[at] = to
+	return b
 }
 
 func TestKeysSortAsTheirBytes(t *testing.T) {
@@ -123,7 +160,8 @@ func FuzzParseRecord(f *testing.F) {
 	r := Record{Key: testKey(1), Revoked: t0, Expires: t0, By: "client", Reason: "reason"}
 	f.Add(r.AppendValue(nil))
 	f.Add([]byte{})
-	f.Add([]byte{recordFormat})
+	f.Add([]byte{plainFormat})
+	f.Add(full.AppendValue(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := ParseRecord(testKey(1), b)
 		if err != nil {

@@ -11,7 +11,8 @@ type Share struct {
 	// Records is how many of its records are live. One that ends in the minutes
 	// d from when it was stored may be left out up to d/16 before it ends, and is
 	// never counted after that. Records of [KindUsed] do not count: they end
-	// within minutes, so that a limit on the rate of requests bounds them.
+	// within minutes, so that a limit on the rate of requests bounds them. Those of
+	// operators do not either.
 	Records int
 	// Frees is when the next of them stops counting; zero if there are none.
 	Frees time.Time
@@ -57,6 +58,9 @@ func coarse(end, now int64) int64 {
 // which till then ended in the minute before, it is counted anew for whoever
 // wants it to; that is the client of whom it was counted, mostly.
 func (s *shares) add(r *Record, before int64, now time.Time) {
+	if r.Operator {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tally(r.By)
@@ -79,7 +83,7 @@ func (s *shares) tally(by string) *tally {
 // count adds a record to a tally, unless it ends right now.
 func count(t *tally, r *Record, now int64) {
 	end := minute(r.Expires)
-	if t != nil && end > now && r.Key.Kind != KindUsed {
+	if t != nil && end > now && r.Key.Kind != KindUsed && !r.Operator {
 		t.enter(coarse(end, now), 1)
 	}
 }

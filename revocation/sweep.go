@@ -26,8 +26,9 @@ func (d *Denylist) ended() time.Time { return d.now().Add(-time.Duration(d.leewa
 func (d *Denylist) sweepIndex() {
 	d.sweeping.Lock()
 	defer d.sweeping.Unlock()
-	d.index.sweep(d.ended())
+	d.indexes.sweep(d.ended())
 	d.shares.sweep(d.now())
+	d.trials.sweep(d.ended())
 }
 
 func (d *Denylist) sweepStore(ctx context.Context) error {

@@ -48,7 +48,7 @@ func TestUse(t *testing.T) {
 	if err := f.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := f.Stats().Records; n != 0 {
+	if n := f.Stats().Total(); n != 0 {
 		t.Errorf("%d records are left", n)
 	}
 }

@@ -152,7 +152,7 @@ func (a *asserting) revoke(name, assertion string, more url.Values, want int) (b
 			delete(form, field)
 		}
 	}
-	before := a.list.Stats().Records
+	before := a.list.Stats().Total()
 	w, done := a.send(form)
 	if w.Code != want {
 		a.t.Errorf("%s: %d %s, want %d", name, w.Code, w.Body, want)
@@ -168,7 +168,7 @@ func (a *asserting) revoke(name, assertion string, more url.Values, want int) (b
 	if got := a.list.Check(&key); got.Outcome != outcome {
 		a.t.Errorf("%s: the token is %+v", name, got)
 	}
-	if got := a.list.Stats().Records - before; got != stored {
+	if got := a.list.Stats().Total() - before; got != stored {
 		a.t.Errorf("%s: %d records were stored, want %d", name, got, stored)
 	}
 	if said := fmt.Sprintf("%+v %s %v", done, w.Body, w.Header()); assertion != "" && strings.Contains(said, assertion) {
