@@ -76,6 +76,8 @@ type Denylist struct {
 
 	inUse sync.Map // the keys of all claims
 
+	publish atomic.Pointer[Publish] // nil without a cluster
+
 	sweeping sync.Mutex // held while the index forgets, or learns what it forgot
 
 	// using is held for reading by whoever uses cache or store, and for writing

@@ -57,7 +57,7 @@ func (d *Denylist) reverse(ctx context.Context, key Key, by Decision, effect Eff
 		r.Version++
 	}
 	r.Effect, r.By, r.Reason, r.Operator, r.Revoked = effect, by.By, by.Reason, true, d.now()
-	if err := d.put(ctx, []Record{r}); err != nil {
+	if err := d.decide(ctx, []Record{r}); err != nil {
 		return Record{}, err
 	}
 	return d.get(key)

@@ -25,7 +25,7 @@ func (d *Denylist) Revoke(ctx context.Context, records ...Record) error {
 			return fmt.Errorf("revoking: %w", err)
 		}
 	}
-	return d.put(ctx, records)
+	return d.decide(ctx, records)
 }
 
 // follow gives a record the version with which it counts beside what is stored.
@@ -59,27 +59,59 @@ func (d *Denylist) Apply(ctx context.Context, records ...Record) error {
 	if d.closed.Load() {
 		return fmt.Errorf("revoking: %w", ErrClosed)
 	}
-	return d.put(ctx, records)
+	return d.decide(ctx, records)
 }
 
-// put stores the records that are live and lets the index know. The caller is
-// using the store.
-func (d *Denylist) put(ctx context.Context, records []Record) error {
+// decide makes records that were decided on here durable: in the cluster first,
+// if there is one, and in the store. The caller is using the store.
+func (d *Denylist) decide(ctx context.Context, records []Record) error {
+	live, err := d.live(records)
+	if err != nil || len(live) == 0 {
+		return err
+	}
+	publish := d.publish.Load()
+	if publish == nil {
+		return d.put(ctx, Batch{Records: live})
+	}
+	away := (*publish)(ctx, live)
+	if away != nil { // and perhaps ctx has ended with that
+		local, cancel := context.WithTimeout(context.WithoutCancel(ctx), localTimeout)
+		defer cancel()
+		ctx = local
+	}
+	if err := d.put(ctx, Batch{Records: live}); err != nil {
+		return err
+	}
+	if away != nil {
+		return fmt.Errorf("revoking: %w: %w", ErrAway, away)
+	}
+	return nil
+}
+
+// localTimeout bounds how long a revocation that did not reach the cluster takes
+// to become durable here.
+const localTimeout = 5 * time.Second
+
+// live returns the records that are live, as they can be stored.
+func (d *Denylist) live(records []Record) ([]Record, error) {
 	now, leeway := d.now(), time.Duration(d.leeway.Load())
 	live := make([]Record, 0, len(records))
 	for _, r := range records {
 		r, err := r.normal()
 		if err != nil {
-			return fmt.Errorf("revoking: %w", err)
+			return nil, fmt.Errorf("revoking: %w", err)
 		}
 		if r.live(now, leeway) {
 			live = append(live, r)
 		}
 	}
-	if len(live) == 0 {
-		return nil
-	}
-	err := d.store.Put(ctx, Batch{Records: live})
+	return live, nil
+}
+
+// put stores a batch and lets the index know. The caller is using the store.
+func (d *Denylist) put(ctx context.Context, batch Batch) error {
+	now, live := d.now(), batch.Records
+	err := d.store.Put(ctx, batch)
 	if errors.Is(err, ErrNotStored) {
 		return fmt.Errorf("revoking: %w", err)
 	}

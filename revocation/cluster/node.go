@@ -1,0 +1,169 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+// Options are how a node behaves in its cluster.
+type Options struct {
+	// Beat is how often a heartbeat is sent; 0 is a second.
+	Beat time.Duration
+	// Silence is how long a Sync may deliver nothing, not even the node's own
+	// heartbeat, before it is ended and begun anew; 0 is ten beats.
+	Silence time.Duration
+	// Retry bounds the wait between two Syncs, which grows and is random, so that
+	// nodes do not all come back at once; 0 is five seconds.
+	Retry time.Duration
+	// Spread is over how much time nodes spread their repairs; 0 is two seconds.
+	Spread time.Duration
+	// Now is the clock, of which only differences matter; nil is time.Now.
+	Now func() time.Time
+	// Tell is told what happens, for logs; nil is nobody.
+	Tell func(Event)
+}
+
+func (o *Options) setDefaults() {
+	for _, option := range []struct {
+		value   *time.Duration
+		initial time.Duration
+	}{
+		{&o.Beat, time.Second},
+		{&o.Silence, 10 * max(o.Beat, time.Second)},
+		{&o.Retry, 5 * time.Second},
+		{&o.Spread, 2 * time.Second},
+	} {
+		if *option.value <= 0 {
+			*option.value = option.initial
+		}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Tell == nil {
+		o.Tell = func(Event) {}
+	}
+}
+
+// Event is something that happened to a node.
+type Event struct {
+	// What is "level" (everything is known again), "lost" (a Sync has ended),
+	// "snapshot" (a cursor was of no use) or "repaired".
+	What string
+	// Why it happened, if there is more to say.
+	Why string
+	// Records is how many were repaired.
+	Records int
+}
+
+// Node keeps a denylist level with its cluster: what is decided here is published
+// there, and what others decided is received.
+type Node struct {
+	engine  Engine
+	list    *revocation.Denylist
+	options Options
+
+	queue chan *publication
+	owed  owed
+
+	mu    sync.Mutex
+	state state
+
+	ctx     context.Context // ends when the node is closed
+	stop    context.CancelFunc
+	workers sync.WaitGroup
+}
+
+// Join makes a denylist part of the cluster behind an engine. From then on the
+// engine belongs to the node, which closes it. The node must be closed before the
+// denylist is.
+func Join(list *revocation.Denylist, engine Engine, options Options) *Node {
+	options.setDefaults()
+	n := &Node{engine: engine, list: list, options: options, queue: make(chan *publication, maxWaiting)}
+	n.state.resyncs = make(map[string]int)
+	n.ctx, n.stop = context.WithCancel(context.Background())
+	for range publishers {
+		n.workers.Go(func() { n.keepPublishing(n.ctx) })
+	}
+	n.workers.Go(func() { n.keepSynced(n.ctx) })
+	list.Join(n.publish)
+	return n
+}
+
+// Close leaves the cluster. What is decided on from then on stays here.
+func (n *Node) Close() error {
+	n.list.Join(nil)
+	n.stop()
+	n.workers.Wait()
+	return n.engine.Close()
+}
+
+// keepSynced runs one Sync after the other until ctx ends.
+func (n *Node) keepSynced(ctx context.Context) {
+	wait := minRetry
+	for ctx.Err() == nil {
+		level, err := n.sync(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		n.lost(err)
+		if level {
+			wait = minRetry
+		}
+		sleep(ctx, jitter(wait))
+		wait = min(2*wait, n.options.Retry)
+	}
+}
+
+const minRetry = 100 * time.Millisecond
+
+// jitter is a random part of a time, so that not all nodes act at once.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// sync is one run of the feed. It says whether the node became level.
+func (n *Node) sync(ctx context.Context) (level bool, err error) {
+	cursor, err := n.cursor()
+	if err != nil {
+		return false, err
+	}
+	r := newReceiver(ctx, n)
+	r.helpers.Go(r.keepBeating)
+	err = n.engine.Sync(r.ctx, cursor, r)
+	r.end(nil)
+	r.helpers.Wait()
+	if cause := context.Cause(r.ctx); !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	if err == nil {
+		err = errors.New("the sync ended")
+	}
+	return r.level, err
+}
+
+// cursor is where the next Sync should go on: nowhere if records are owed of
+// which nobody knows any more which they are.
+func (n *Node) cursor() ([]byte, error) {
+	if n.owed.forgotten() {
+		return nil, nil
+	}
+	cursor, err := n.list.Cursor()
+	if err != nil {
+		return nil, fmt.Errorf("reading the cursor: %w", err)
+	}
+	return cursor, nil
+}

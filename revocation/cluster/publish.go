@@ -1,0 +1,160 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+const (
+	// maxWaiting bounds the revocations that wait for the engine.
+	maxWaiting = 4096
+	// publishers is how many batches may be under way at once.
+	publishers = 2
+	// applyTimeout bounds how long a batch may take; less than a client waits.
+	applyTimeout = 4 * time.Second
+)
+
+// publication is records that wait to be published, and who waits for it.
+type publication struct {
+	records []revocation.Record
+	done    chan error // has room for one
+}
+
+// publish implements [revocation.Publish]. A lone call does not wait for company;
+// what comes while a batch is under way shares the next.
+func (n *Node) publish(ctx context.Context, records []revocation.Record) error {
+	p := &publication{records: records, done: make(chan error, 1)}
+	select {
+	case n.queue <- p:
+	default:
+		n.owed.add(records)
+		return fmt.Errorf("publishing: %w", revocation.ErrBusy)
+	}
+	timer := time.NewTimer(2 * applyTimeout) // in which what is before it ends, too
+	defer timer.Stop()
+	var err error
+	select {
+	case err = <-p.done:
+	case <-timer.C:
+		err = context.DeadlineExceeded
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-n.ctx.Done():
+		err = revocation.ErrClosed
+	}
+	if err != nil {
+		n.owed.add(records)
+		return fmt.Errorf("publishing: %w", err)
+	}
+	return nil
+}
+
+// keepPublishing sends batches until ctx ends.
+func (n *Node) keepPublishing(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case first := <-n.queue:
+			n.publishBatch(ctx, n.gather(first))
+		}
+	}
+}
+
+// gather takes along what is waiting.
+func (n *Node) gather(first *publication) []*publication {
+	batch, records := []*publication{first}, len(first.records)
+	for records < MaxBatch {
+		select {
+		case p := <-n.queue:
+			batch, records = append(batch, p), records+len(p.records)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (n *Node) publishBatch(ctx context.Context, batch []*publication) {
+	var records []revocation.Record
+	for _, p := range batch {
+		records = append(records, p.records...)
+	}
+	err := n.applyAll(ctx, records)
+	for _, p := range batch {
+		p.done <- err
+	}
+}
+
+// applyAll is apply for any number of records.
+func (n *Node) applyAll(ctx context.Context, records []revocation.Record) error {
+	for len(records) > 0 {
+		some := records[:min(len(records), MaxBatch)]
+		if err := n.apply(ctx, some); err != nil {
+			return err
+		}
+		records = records[len(some):]
+	}
+	return nil
+}
+
+// maxOwed bounds the records that are remembered to be sent again.
+const maxOwed = 1 << 16
+
+// owed is what did not reach the cluster, though this node enforces it.
+type owed struct {
+	mu      sync.Mutex
+	records []revocation.Record
+	more    bool // than there was room for: only a repair finds them
+}
+
+func (o *owed) add(records []revocation.Record) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.records)+len(records) > maxOwed {
+		o.more = true
+		return
+	}
+	o.records = append(o.records, records...)
+}
+
+func (o *owed) count() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.records)
+}
+
+func (o *owed) forgotten() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.more
+}
+
+// all says that a repair has sent what was forgotten.
+func (o *owed) all() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.more = false
+}
+
+func (o *owed) take() []revocation.Record {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	records := o.records
+	o.records = nil
+	return records
+}
+
+// pay sends again what did not reach the cluster.
+func (n *Node) pay(ctx context.Context) error {
+	records := n.owed.take()
+	if err := n.applyAll(ctx, records); err != nil {
+		n.owed.add(records)
+		return err
+	}
+	return nil
+}

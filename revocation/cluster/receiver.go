@@ -1,0 +1,152 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+// receiver is one Sync of a node.
+type receiver struct {
+	node *Node
+	ctx  context.Context // of the Sync
+	end  context.CancelCauseFunc
+
+	helpers sync.WaitGroup
+
+	level bool
+	// seen is what the feed has, while all of it is being delivered and until what
+	// it lacks has been repaired; else nil. Until then no cursor is kept: after a
+	// crash everything begins anew.
+	seen     *seen
+	repaired atomic.Bool
+	whole    atomic.Bool // nothing is being repaired
+	cursor   []byte
+
+	progress atomic.Int64 // of the node's clock, when something was delivered last
+
+	mu   sync.Mutex
+	sent map[uint64]time.Time // the heartbeats that have not come by
+}
+
+// maxSent bounds how many heartbeats are waited for: of those that come even
+// later nothing is learned.
+const maxSent = 1024
+
+func newReceiver(ctx context.Context, n *Node) *receiver {
+	n.begun()
+	r := &receiver{node: n, sent: make(map[uint64]time.Time)}
+	r.ctx, r.end = context.WithCancelCause(ctx)
+	r.moved()
+	return r
+}
+
+func (r *receiver) moved() { r.progress.Store(r.node.options.Now().UnixNano()) }
+
+// Snapshot implements [Receiver].
+func (r *receiver) Snapshot(why string) error {
+	r.node.snapshot(why)
+	r.seen = newSeen()
+	r.moved()
+	return nil
+}
+
+// Deliver implements [Receiver].
+func (r *receiver) Deliver(ctx context.Context, records []revocation.Record, cursor []byte) error {
+	if cursor != nil {
+		r.cursor = cursor
+	}
+	if r.seen != nil {
+		r.seen.add(records)
+		cursor = nil
+	}
+	if err := r.node.list.Receive(ctx, records, cursor); err != nil {
+		return err
+	}
+	r.moved()
+	return nil
+}
+
+// Beat implements [Receiver].
+func (r *receiver) Beat(beat uint64) error {
+	r.moved()
+	r.mu.Lock()
+	sent, own := r.sent[beat]
+	delete(r.sent, beat)
+	r.mu.Unlock()
+	if !own { // of an earlier Sync
+		return nil
+	}
+	if !r.level {
+		r.level = true
+		r.helpers.Go(r.makeWhole)
+	}
+	if r.node.owed.count() > 0 && r.whole.CompareAndSwap(true, false) { // not while makeWhole runs
+		r.helpers.Go(r.makeWhole)
+	}
+	if r.seen != nil && r.repaired.Load() {
+		r.seen = nil
+		if err := r.node.list.Receive(r.ctx, nil, r.cursor); err != nil {
+			return fmt.Errorf("keeping the cursor: %w", err)
+		}
+	}
+	r.node.heard(sent)
+	return nil
+}
+
+// makeWhole sends the cluster what it lacks. It begins once the node is level.
+func (r *receiver) makeWhole() {
+	defer r.whole.Store(true)
+	if r.seen != nil && !r.repaired.Load() {
+		if err := r.repair(); err != nil {
+			r.end(fmt.Errorf("repairing: %w", err))
+			return
+		}
+		r.node.owed.all()
+		r.repaired.Store(true)
+	}
+	if err := r.node.pay(r.ctx); err != nil {
+		r.end(fmt.Errorf("sending again: %w", err))
+	}
+}
+
+var errSilence = errors.New("the engine has been silent")
+
+// keepBeating sends heartbeats until ctx ends, and ends the Sync if nothing comes
+// of them.
+func (r *receiver) keepBeating() {
+	ctx, options := r.ctx, &r.node.options
+	ticker := time.NewTicker(options.Beat)
+	defer ticker.Stop()
+	for beat := rand.Uint64(); ; beat++ {
+		r.beat(ctx, beat)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if now := options.Now().UnixNano(); time.Duration(now-r.progress.Load()) > options.Silence {
+			r.end(errSilence)
+			return
+		}
+	}
+}
+
+// beat sends one. That it fails shows in that none comes by.
+func (r *receiver) beat(ctx context.Context, beat uint64) {
+	r.mu.Lock()
+	if len(r.sent) >= maxSent {
+		clear(r.sent)
+	}
+	r.sent[beat] = r.node.options.Now()
+	r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, r.node.options.Silence)
+	defer cancel()
+	_ = r.node.engine.Beat(ctx, beat)
+}

@@ -1,0 +1,106 @@
+package cluster
+
+import (
+	"maps"
+	"time"
+)
+
+// State is what an operator wants to know of a node.
+type State struct {
+	// Level says that a Sync is under way that has delivered all that was in the
+	// feed when it began.
+	Level bool
+	// Word says that there has been word from the cluster since the node began, and
+	// Staleness how long ago the last was sent: all that the cluster knew then, this
+	// node knows. Measured by the node's own clock alone.
+	Word      bool
+	Staleness time.Duration
+	// Syncs counts the runs of the feed, and Snapshots those, by reason, in which
+	// all of it had to be delivered.
+	Syncs     int
+	Snapshots map[string]int
+	// Repaired counts the records that the cluster lacked and was sent.
+	Repaired int
+	// Owed is how many records did not reach the cluster and will be sent again.
+	Owed int
+	// Lost is why the last Sync ended; empty while one is level.
+	Lost string
+	// Warnings are those of the engine.
+	Warnings []string
+}
+
+type state struct {
+	level    bool
+	word     time.Time // when the last heartbeat that came by was sent; zero if none was
+	syncs    int
+	resyncs  map[string]int
+	repaired int
+	lost     string
+}
+
+// State is that of this moment.
+func (n *Node) State() State {
+	warnings, owed := n.engine.Warnings(), n.owed.count()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := State{
+		Level: n.state.level, Word: !n.state.word.IsZero(), Syncs: n.state.syncs,
+		Snapshots: maps.Clone(n.state.resyncs), Repaired: n.state.repaired,
+		Owed: owed, Lost: n.state.lost, Warnings: warnings,
+	}
+	if s.Word {
+		s.Staleness = n.options.Now().Sub(n.state.word)
+	}
+	return s
+}
+
+// Fresh says whether there was word from the cluster within a time.
+func (n *Node) Fresh(within time.Duration) bool {
+	n.mu.Lock()
+	word := n.state.word
+	n.mu.Unlock()
+	return !word.IsZero() && n.options.Now().Sub(word) <= within
+}
+
+func (n *Node) begun() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.state.syncs++
+}
+
+func (n *Node) snapshot(why string) {
+	n.mu.Lock()
+	n.state.resyncs[why]++
+	n.mu.Unlock()
+	n.options.Tell(Event{What: "snapshot", Why: why})
+}
+
+// heard notes that everything is known that the cluster knew at a time.
+func (n *Node) heard(sent time.Time) {
+	n.mu.Lock()
+	first := !n.state.level
+	n.state.level, n.state.lost = true, ""
+	if sent.After(n.state.word) {
+		n.state.word = sent
+	}
+	n.mu.Unlock()
+	if first {
+		n.options.Tell(Event{What: "level"})
+	}
+}
+
+func (n *Node) lost(err error) {
+	n.mu.Lock()
+	n.state.level, n.state.lost = false, err.Error()
+	n.mu.Unlock()
+	n.options.Tell(Event{What: "lost", Why: err.Error()})
+}
+
+func (n *Node) repaired(records int) {
+	n.mu.Lock()
+	n.state.repaired += records
+	n.mu.Unlock()
+	if records > 0 {
+		n.options.Tell(Event{What: "repaired", Records: records})
+	}
+}

@@ -1,0 +1,52 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+// wireFormat is the first byte of encoded records.
+const wireFormat = 1
+
+// AppendRecords appends records as engines that carry bytes carry them: the
+// format, then of each the key and, behind its length as a uvarint, the value.
+func AppendRecords(b []byte, records []revocation.Record) []byte {
+	b = append(b, wireFormat)
+	for i := range records {
+		key := records[i].Key.Bytes()
+		b = append(b, key[:]...)
+		value := records[i].AppendValue(nil)
+		b = binary.AppendUvarint(b, uint64(len(value)))
+		b = append(b, value...)
+	}
+	return b
+}
+
+// ParseRecords reads what [AppendRecords] wrote; the error is [ErrForeign].
+func ParseRecords(b []byte) (records []revocation.Record, err error) {
+	if len(b) == 0 || b[0] != wireFormat {
+		return nil, fmt.Errorf("%w: records in an unknown format", ErrForeign)
+	}
+	for b = b[1:]; len(b) > 0; {
+		if len(b) < revocation.KeySize {
+			return nil, fmt.Errorf("%w: a key that is cut off", ErrForeign)
+		}
+		key, err := revocation.ParseKey(b[:revocation.KeySize])
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrForeign, err)
+		}
+		b = b[revocation.KeySize:]
+		n, size := binary.Uvarint(b)
+		if size <= 0 || n > uint64(len(b)-size) {
+			return nil, fmt.Errorf("%w: a record that is cut off", ErrForeign)
+		}
+		r, err := revocation.ParseRecord(key, b[size:size+int(n)])
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrForeign, err)
+		}
+		records, b = append(records, r), b[size+int(n):]
+	}
+	return records, nil
+}

@@ -1,0 +1,202 @@
+// Package natscluster shares a denylist through a stream of NATS JetStream.
+package natscluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/cluster"
+)
+
+// Defaults of [Config].
+const (
+	DefaultStream = "TOKEN_REVOCATION"
+	DefaultPrefix = "token_revocation"
+	DefaultGrace  = time.Hour
+)
+
+// Config is where the stream is, and how it is made if it is not there.
+type Config struct {
+	// URLs of one or more servers of one NATS cluster.
+	URLs []string
+	// Options are those of the connection, for credentials and TLS.
+	Options []nats.Option
+	// Stream is the name of the stream; empty is DefaultStream. Nodes share a
+	// denylist if they share a stream.
+	Stream string
+	// Prefix is the first part of the subjects of the stream; empty is
+	// DefaultPrefix.
+	Prefix string
+	// Domain is the JetStream domain of the stream, as seen from a leaf node;
+	// empty is that of the server.
+	Domain string
+	// Replicas is how many servers keep the stream, if it has to be made; 0 is one.
+	Replicas int
+	// MaxBytes bounds the stream, if it has to be made: what does not fit is not
+	// acknowledged. 0 is no bound but the account's.
+	MaxBytes int64
+	// Grace is how long beyond its end the stream keeps a record, for nodes whose
+	// clocks are behind; 0 is DefaultGrace.
+	Grace time.Duration
+}
+
+// Engine implements [cluster.Engine].
+type Engine struct {
+	c    Config
+	conn *nats.Conn
+	js   jetstream.JetStream
+	node string // in the subject of this node's heartbeats
+
+	mu       sync.Mutex
+	closed   bool
+	warnings []string
+}
+
+var _ cluster.Engine = (*Engine)(nil)
+
+// Open begins to connect, and goes on trying for ever: a server that is not there
+// is no error.
+func Open(c Config) (*Engine, error) {
+	c.setDefaults()
+	options := append([]nats.Option{
+		nats.Name("caddy-token-revocation"),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(500 * time.Millisecond),
+		nats.ReconnectJitter(500*time.Millisecond, time.Second),
+		nats.ReconnectBufSize(-1), // what cannot be sent now is an error now
+		nats.PingInterval(2 * time.Second),
+		nats.MaxPingsOutstanding(2),
+		nats.Timeout(3 * time.Second),
+		nats.IgnoreAuthErrorAbort(), // credentials may be mended on the server
+	}, c.Options...)
+	conn, err := nats.Connect(join(c.URLs), options...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to NATS: %w", err)
+	}
+	e := &Engine{c: c, conn: conn, node: nuid.Next()}
+	if c.Domain != "" {
+		e.js, err = jetstream.NewWithDomain(conn, c.Domain)
+	} else {
+		e.js, err = jetstream.New(conn)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("using JetStream: %w", err)
+	}
+	return e, nil
+}
+
+func (c *Config) setDefaults() {
+	if c.Stream == "" {
+		c.Stream = DefaultStream
+	}
+	if c.Prefix == "" {
+		c.Prefix = DefaultPrefix
+	}
+	if c.Replicas == 0 {
+		c.Replicas = 1
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = -1
+	}
+	if c.Grace == 0 {
+		c.Grace = DefaultGrace
+	}
+}
+
+func join(urls []string) (list string) {
+	for i, u := range urls {
+		if i > 0 {
+			list += ","
+		}
+		list += u
+	}
+	return list
+}
+
+func (e *Engine) records() string         { return e.c.Prefix + ".records" }
+func (e *Engine) beats(who string) string { return e.c.Prefix + ".beat." + who }
+
+// Apply implements [cluster.Engine]. All records are one message, which lives as
+// long as the last of them, or several where that is too large for the server.
+func (e *Engine) Apply(ctx context.Context, records []revocation.Record) error {
+	body := cluster.AppendRecords(nil, records)
+	if limit := e.conn.MaxPayload() - overhead; limit > 0 && int64(len(body)) > limit && len(records) > 1 {
+		half := len(records) / 2
+		if err := e.Apply(ctx, records[:half]); err != nil {
+			return err
+		}
+		return e.Apply(ctx, records[half:])
+	}
+	var end time.Time
+	for i := range records {
+		if records[i].Expires.After(end) {
+			end = records[i].Expires
+		}
+	}
+	return e.send(ctx, e.records(), body, time.Until(end)+e.c.Grace)
+}
+
+// overhead is room for subject and header fields of a message.
+const overhead = 1024
+
+// Beat implements [cluster.Engine].
+func (e *Engine) Beat(ctx context.Context, beat uint64) error {
+	return e.send(ctx, e.beats(e.node), []byte(strconv.FormatUint(beat, 10)), time.Minute)
+}
+
+// forever is the time from which on a message is kept until it is removed; the
+// server knows no longer times.
+const forever = 50 * 365 * 24 * time.Hour
+
+// send publishes a message and waits until the stream has it. Its answer comes
+// when it is as durable as the stream is configured to make it.
+func (e *Engine) send(ctx context.Context, subject string, body []byte, life time.Duration) error {
+	if e.isClosed() {
+		return revocation.ErrClosed
+	}
+	message := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{}}
+	if life < forever {
+		seconds := max(int64(life/time.Second)+1, 1)
+		message.Header.Set(jetstream.MsgTTLHeader, strconv.FormatInt(seconds, 10)+"s")
+	}
+	_, err := e.js.PublishMsg(ctx, message, jetstream.WithExpectStream(e.c.Stream), jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, err)
+	}
+	return nil
+}
+
+// Warnings implements [cluster.Engine].
+func (e *Engine) Warnings() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.warnings
+}
+
+func (e *Engine) isClosed() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.closed
+}
+
+// Close implements [cluster.Engine].
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	e.conn.Close()
+	return nil
+}
+
+var errDisconnected = errors.New("the connection to NATS was lost")
