@@ -141,3 +141,14 @@ func choice(d *caddyfile.Dispenser, now []string, later ...string) (string, erro
 	}
 	return "", d.Errf("%s has no choice %q", option, word)
 }
+
+// two are the only arguments of an option.
+func two(d *caddyfile.Dispenser, first, second *string) error {
+	option := d.Val()
+	args := d.RemainingArgs()
+	if len(args) != 2 || args[0] == "" || args[1] == "" {
+		return d.Errf("%s takes two arguments", option)
+	}
+	*first, *second = args[0], args[1]
+	return nil
+}

@@ -76,7 +76,7 @@ type Denylist struct {
 
 	inUse sync.Map // the keys of all claims
 
-	publish atomic.Pointer[Publish] // nil without a cluster
+	publishers publishers
 
 	sweeping sync.Mutex // held while the index forgets, or learns what it forgot
 

@@ -69,11 +69,7 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	if err != nil || len(live) == 0 {
 		return err
 	}
-	publish := d.publish.Load()
-	if publish == nil {
-		return d.put(ctx, Batch{Records: live})
-	}
-	away := (*publish)(ctx, live)
+	away := d.publishers.publish(ctx, live)
 	if away != nil { // and perhaps ctx has ended with that
 		local, cancel := context.WithTimeout(context.WithoutCancel(ctx), localTimeout)
 		defer cancel()
