@@ -75,6 +75,7 @@ type Node struct {
 	mu    sync.Mutex
 	state state
 
+	leave   func()          // the publishers of the denylist
 	ctx     context.Context // ends when the node is closed
 	stop    context.CancelFunc
 	workers sync.WaitGroup
@@ -92,13 +93,13 @@ func Join(list *revocation.Denylist, engine Engine, options Options) *Node {
 		n.workers.Go(func() { n.keepPublishing(n.ctx) })
 	}
 	n.workers.Go(func() { n.keepSynced(n.ctx) })
-	list.Join(n.publish)
+	n.leave = list.Join(n.publish)
 	return n
 }
 
 // Close leaves the cluster. What is decided on from then on stays here.
 func (n *Node) Close() error {
-	n.list.Join(nil)
+	n.leave()
 	n.stop()
 	n.workers.Wait()
 	return n.engine.Close()
