@@ -177,7 +177,8 @@ func (a *App) options() revocation.Options {
 			a.logger.Info("loading the denylist",
 				zap.Int("records", p.Records), zap.Int("percent", int(100*p.Part)))
 		},
-		Failed: func(err error) { a.logger.Error("keeping the denylist", zap.Error(err)) },
+		Failed:  func(err error) { a.logger.Error("keeping the denylist", zap.Error(err)) },
+		Observe: a.shared.use.observe,
 	}
 }
 
