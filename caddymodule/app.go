@@ -63,13 +63,15 @@ type App struct {
 	// Whom to ask about tokens that cannot be verified here.
 	Introspection *Introspection `json:"introspection,omitempty"`
 
-	logger  *zap.Logger
-	store   StoreModule
-	clients *endpoint.Clients
-	judge   endpoint.Judge // nil if possession decides
-	shared  *sharedDenylist
-	key     string   // under which shared was acquired; empty if it was not
-	kept    []string // what the app has in the pool of what was published
+	logger   *zap.Logger
+	auditLog *zap.Logger
+	events   *events
+	store    StoreModule
+	clients  *endpoint.Clients
+	judge    endpoint.Judge // nil if possession decides
+	shared   *sharedDenylist
+	key      string   // under which shared was acquired; empty if it was not
+	kept     []string // what the app has in the pool of what was published
 
 	issuerURLs []string
 	endpoints  []*Handler // those that have one
@@ -94,10 +96,14 @@ type StoreModule interface {
 // Provision reads the configuration. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
+	a.auditLog = a.logger.Named(auditName)
 	if err := a.setDefaults(); err != nil {
 		return err
 	}
 	var err error
+	if a.events, err = newEvents(ctx); err != nil {
+		return fmt.Errorf("events: %w", err)
+	}
 	if a.clients, err = a.provisionClients(); err != nil {
 		return err
 	}

@@ -234,7 +234,6 @@ var errReloading = errors.New("another configuration, with another denylist, is 
 
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	done := h.endpoint.Serve(h.revoking, w, r)
-	h.app.audit(r.Context(), wayEndpoint, done.Records...)
 	switch {
 	case done.Err != nil && done.Error == "":
 		h.logger.Warn("a token was revoked, and nobody knows whose it is, or its session",
