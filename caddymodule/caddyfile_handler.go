@@ -12,7 +12,6 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective(appName, parseDirective)
 	// Before whatever else decides by credentials, and long before the proxy.
 	httpcaddyfile.RegisterDirectiveOrder(appName, httpcaddyfile.Before, "basic_auth")
-	httpcaddyfile.RegisterDirectiveOrder(readyName, httpcaddyfile.Before, appName)
 }
 
 func parseDirective(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {

@@ -13,6 +13,8 @@ import (
 func init() {
 	caddy.RegisterModule(Ready{})
 	httpcaddyfile.RegisterHandlerDirective(readyName, parseReady)
+	// Before whatever sends a load balancer elsewhere, or asks it for a token.
+	httpcaddyfile.RegisterDirectiveOrder(readyName, httpcaddyfile.Before, "redir")
 }
 
 const (
@@ -35,7 +37,8 @@ const (
 // `writes_failing`, the last write to the store failed, and revocations may be
 // answered 503; `reloading`, another configuration takes over.
 //
-// In a Caddyfile it comes before `token_revocation`, and so needs no token.
+// In a Caddyfile it comes before `redir`, `rewrite` and `token_revocation`, and so
+// needs no token.
 type Ready struct {
 	app *App
 }
