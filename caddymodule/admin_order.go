@@ -12,8 +12,8 @@ import (
 type order struct {
 	operator.Target
 
-	IssuedBefore instant `json:"issued_before"`
-	Expires      instant `json:"expires"`
+	IssuedBefore moment `json:"issued_before"`
+	Expires      moment `json:"expires"`
 	DryRun       bool    `json:"dry_run"`
 	By           string  `json:"by"`
 	Reason       string  `json:"reason"`
