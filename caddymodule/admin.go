@@ -100,7 +100,8 @@ func writeJSON(w http.ResponseWriter, answer any) error {
 	return json.NewEncoder(w).Encode(answer)
 }
 
-func serveNothing(http.ResponseWriter, *http.Request) error {
+func serveNothing(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
 	return caddy.APIError{HTTPStatus: http.StatusNotFound, Message: "the admin API of token_revocation has nothing at this path"}
 }
 
