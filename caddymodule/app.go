@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/token"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -72,7 +73,8 @@ type App struct {
 	kept    []string // what the app has in the pool of what was published
 
 	issuerURLs []string
-	endpoints  []*Handler // those that have one
+	names      *token.Names // of the issuers, by which rules know their tokens
+	endpoints  []*Handler   // those that have one
 }
 
 // CaddyModule returns the Caddy module information.

@@ -132,7 +132,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app.(*App)
-	if h.gate, err = gate.New(places, h.app.sessionClaims()...); err != nil {
+	if h.gate, err = gate.New(places, h.app.names); err != nil {
 		return fmt.Errorf("tokens: %w", err)
 	}
 	if h.Endpoint == endpointOff {
