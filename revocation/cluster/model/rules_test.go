@@ -1,0 +1,60 @@
+package model
+
+import "github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+
+// rules are those of the protocol. A mutation breaks one.
+type rules struct {
+	// merge is revocation.Merge.
+	merge func(a, b revocation.Record) revocation.Record
+
+	// witness: a cursor is proven by what stands there, not by its number alone
+	// (natscluster.Engine.proven).
+	witness bool
+	// forget: a snapshot voids the cursor that the store has
+	// (cluster.receiver.Snapshot).
+	forget bool
+	// keepLate: no cursor is kept from the beginning of a snapshot to the end of
+	// the repair (cluster.receiver.Deliver).
+	keepLate bool
+	// keepAfter: nor before a heartbeat that was sent after the repair has come by
+	// (cluster.receiver.Beat).
+	keepAfter bool
+	// repair: after a snapshot a node sends what the feed lacks
+	// (cluster.receiver.repair).
+	repair bool
+	// together: records and their cursor become durable together
+	// (revocation.Store.Put).
+	together bool
+	// sending: a heartbeat counts from when it was sent (cluster.receiver.beat).
+	sending bool
+	// order: a heartbeat takes the way that records take (cluster.Engine.Beat).
+	order bool
+	// ends: a Sync does not outlive the data that it reads (cluster.Engine.Sync).
+	ends bool
+
+	// cameBy: a decision is answered when the feed has brought it back, and no
+	// sooner (cluster.Node.publish).
+	cameBy bool
+	// again: a revocation which finds then that a restoration came before it is
+	// decided again (revocation.Denylist.Revoke).
+	again bool
+	// told: a restoration that finds then that it has to last longer is published
+	// again (revocation.Denylist.Restore).
+	told bool
+	// inFeed: a restoration which the cluster did not acknowledge is not applied
+	// (revocation.Denylist.decide).
+	inFeed bool
+	// alone: what is decided while in no cluster voids the cursor
+	// (revocation.Denylist.decide).
+	alone bool
+	// absent: a stored record that has ended is not merged with (revocation.Store.Put).
+	absent bool
+}
+
+func allRules() rules {
+	return rules{
+		merge: revocation.Merge, witness: true, forget: true, keepLate: true, keepAfter: true,
+		repair: true, together: true, sending: true, order: true, ends: true,
+		cameBy: true, again: true, told: true, inFeed: true, alone: true, absent: true,
+	}
+}
