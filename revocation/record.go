@@ -87,8 +87,10 @@ type Record struct {
 func Merge(a, b Record) Record {
 	switch order := cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(b.Effect, a.Effect)); {
 	case order > 0:
+		a.Expires = later(a.Expires, b.Expires)
 		return a
 	case order < 0:
+		b.Expires = later(a.Expires, b.Expires)
 		return b
 	}
 	merged, other := a, b

@@ -98,7 +98,7 @@ func (m *model) busy(n *node, h *history) bool {
 // equal says what nodes that are level disagree about.
 func (m *model) equal(s *state) (broken string) {
 	for key := range m.keys {
-		if s.orphaned(key) {
+		if m.orphaned(s, key) {
 			continue
 		}
 		var feed record
@@ -125,9 +125,11 @@ func (m *model) equal(s *state) (broken string) {
 	return m.holds(s, true)
 }
 
-func (s *state) orphaned(key uint8) bool {
+// orphaned says whether nodes may disagree about a key, for somebody was not
+// answered and some have forgotten what was decided then.
+func (m *model) orphaned(s *state, key uint8) bool {
 	for _, d := range s.decisions[:s.decided] {
-		if d.key == key && d.orphan {
+		if d.key == key && !d.answered && (d.orphan || m.time > 0) {
 			return true
 		}
 	}

@@ -79,11 +79,11 @@ func (t *table) restored(n record) bool { return t.list[n].Effect == revocation.
 func (t *table) decidedBy(n record) int { return int(t.list[n].Revoked.Unix()) }
 
 // make is the record of a decision.
-func (t *table) make(decision, key int, effect revocation.Effect, version uint64, expires uint8) record {
+func (t *table) make(decision int, node uint8, key int, effect revocation.Effect, version uint64, expires uint8) record {
 	r := revocation.Record{
 		Key:     revocation.Key{Kind: revocation.KindToken},
 		Revoked: time.Unix(int64(decision), 0).UTC(), Expires: time.Unix(int64(expires), 0).UTC(),
-		Effect: effect, Version: version,
+		By: string('A' + rune(node)), Effect: effect, Version: version,
 	}
 	r.Key.Digest[0] = byte(key)
 	return t.enter(r)

@@ -47,14 +47,15 @@ type rules struct {
 	// alone: what is decided while in no cluster voids the cursor
 	// (revocation.Denylist.decide).
 	alone bool
-	// absent: a stored record that has ended is not merged with (revocation.Store.Put).
-	absent bool
+	// remember: what has ended is known for some time yet, so that a decision which
+	// it would outweigh counts more (revocation.Denylist.known).
+	remember bool
 }
 
 func allRules() rules {
 	return rules{
 		merge: revocation.Merge, witness: true, forget: true, keepLate: true, keepAfter: true,
 		repair: true, together: true, sending: true, order: true, ends: true,
-		cameBy: true, again: true, told: true, inFeed: true, alone: true, absent: true,
+		cameBy: true, again: true, told: true, inFeed: true, alone: true, remember: true,
 	}
 }

@@ -23,6 +23,7 @@ type arrival struct {
 // first, until a promise is broken. States are told apart by a hash of 64 bits: of
 // n, one is missed with a probability of n² / 2^65.
 func (m *model) search(limit int) result {
+	m.table = newTable(m.rules.merge)
 	seed := maphash.MakeSeed()
 	visited := map[uint64]struct{}{}
 	arrivals := []arrival{{from: -1}}
@@ -77,6 +78,9 @@ func (m *model) search(limit int) result {
 // settled says whether a heal begins in a state: with new Syncs everywhere, or
 // without any. What becomes of one under way is searched.
 func (m *model) settled(s *state) bool {
+	if m.without&(1<<syncEnd) != 0 {
+		return true // for lack of a way to where there are none
+	}
 	level := uint8(0)
 	for i := range s.nodes {
 		if s.nodes[i].level {

@@ -79,6 +79,7 @@ type beat struct {
 type deciding struct {
 	decision  uint8 // 1 is the first; 0 is none
 	record    record
+	began     uint8
 	published bool // the engine has acknowledged it
 	cameBy    bool // and the feed has delivered it to this node
 }

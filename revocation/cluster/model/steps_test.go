@@ -9,16 +9,15 @@ import (
 // scenario bounds a search.
 type scenario struct {
 	nodes, keys uint8
-	log         uint8 // messages, without those of a heal
-	decisions   uint8
-	faults      uint8   // of the engine
-	expiries    []uint8 // the ends that records may have
-	time        uint8   // at which it ends
+	passive     uint8  // a set: nodes that do nothing before all is healed
+	log         uint8  // messages, without those of a heal
+	script      []step // the decisions, in the order in which they begin
+	without     uint64 // a set: what does not happen
+	faults      uint8  // of the engine
+	time        uint8  // at which it ends
 	skew        [maxNodes]uint8
 	grace       uint8
-	restore     bool // decisions may be restorations
 	spare       bool // the engine may be put back to data that it had before a fault
-	leave       bool // nodes may leave the cluster and decide
 	fresh       bool // nodes go on with heartbeats when they are level
 	late        bool // messages may arrive after their publisher has given up
 }
@@ -75,24 +74,26 @@ func (a step) String() string {
 }
 
 // steps calls f with each step that may be possible.
-func (m *model) steps(s *state, f func(step)) {
+func (m *model) steps(s *state, all func(step)) {
+	f := func(a step) {
+		if m.without&(1<<a.what) == 0 {
+			all(a)
+		}
+	}
+	if int(s.decided) < len(m.script) {
+		f(m.script[s.decided])
+	}
 	for n := range m.nodes {
-		for k := range m.keys {
-			for _, expires := range m.expiries {
-				f(step{revoke, n, k, expires})
-				if m.leave {
-					f(step{revokeAlone, n, k, expires})
-				}
-			}
-			if m.restore {
-				f(step{restore, n, k, 0})
-			}
-			if m.time > 0 {
-				f(step{sweep, n, k, 0})
-			}
+		if m.passive>>n&1 != 0 {
+			continue
 		}
 		for what := publish; what <= crash; what++ {
 			f(step{what, n, 0, 0})
+		}
+		for k := range m.keys {
+			if m.time > 0 {
+				f(step{sweep, n, k, 0})
+			}
 		}
 	}
 	if s.faults < m.faults {
@@ -172,7 +173,7 @@ func (m *model) take(s *state, a step) (possible bool, broken string) {
 		m.tick(s)
 	case sweep:
 		stored := n.records[a.key]
-		if stored == 0 || !m.ended(s, a.node, stored) {
+		if stored == 0 || m.known(s, a.node, stored) {
 			return false, ""
 		}
 		n.records[a.key] = 0
@@ -195,14 +196,23 @@ func (m *model) ended(s *state, node uint8, r record) bool {
 	return s.time+m.skew[node] >= m.until(r)
 }
 
+// known is revocation.Denylist.known: by the node's clock.
+func (m *model) known(s *state, node uint8, r record) bool {
+	until := m.until(r)
+	if m.remember {
+		until += m.grace
+	}
+	return s.time+m.skew[node] < until
+}
+
 // put is revocation.Denylist.put.
 func (m *model) put(s *state, node uint8, r record) {
-	if m.ended(s, node, r) {
+	if !m.known(s, node, r) {
 		return
 	}
 	stored := &s.nodes[node].records[m.key(r)]
-	if m.absent && *stored != 0 && m.ended(s, node, *stored) {
-		*stored = 0
+	if *stored != 0 && !m.known(s, node, *stored) {
+		*stored = 0 // is as good as swept
 	}
 	*stored = m.both(*stored, r)
 }
@@ -228,9 +238,15 @@ func (m *model) endSyncs(s *state) {
 	}
 }
 
-// tick lets time pass. The engine removes what has ended long enough.
+// tick lets time pass. The engine removes what has ended long enough; nobody
+// waits for an answer for as long as that.
 func (m *model) tick(s *state) {
 	s.time++
+	for i := range s.nodes {
+		if n := &s.nodes[i]; n.deciding.decision != 0 && s.time >= n.deciding.began+m.grace {
+			m.giveUp(s, n, false)
+		}
+	}
 	for i := range s.engine.messages[:s.engine.length] {
 		if one := &s.engine.messages[i]; one.id != 0 && s.time >= m.until(one.record)+m.grace {
 			*one = message{}
@@ -268,9 +284,7 @@ func (m *model) begin(s *state, a step) bool {
 	n := &s.nodes[a.node]
 	stored := n.records[a.key]
 	switch {
-	case s.decided == 0 && (a.node != 0 || a.key != 0) && m.skew == [maxNodes]uint8{}:
-		return false // is the same, with other names
-	case s.decided == m.decisions || n.deciding.decision != 0:
+	case n.deciding.decision != 0:
 		return false
 	case a.what == restore && (stored == 0 || m.ended(s, a.node, stored) || m.restored(stored)):
 		return false // Denylist.reverse has nothing to do
@@ -284,9 +298,9 @@ func (m *model) begin(s *state, a step) bool {
 	var r record
 	if a.what == restore {
 		known := m.get(stored)
-		r = m.make(int(i), int(a.key), revocation.Restored, known.Version+1, m.until(stored))
+		r = m.make(int(i), a.node, int(a.key), revocation.Restored, known.Version+1, m.until(stored))
 	} else {
-		r = m.make(int(i), int(a.key), revocation.Refuse, m.follow(stored), a.arg)
+		r = m.make(int(i), a.node, int(a.key), revocation.Refuse, m.follow(stored), a.arg)
 	}
 	d := decision{key: a.key, node: a.node, restore: a.what == restore, record: r}
 	for j := range i {
@@ -301,7 +315,7 @@ func (m *model) begin(s *state, a step) bool {
 			n.cursor = cursor{}
 		}
 	} else {
-		n.deciding = deciding{decision: i + 1, record: r}
+		n.deciding = deciding{decision: i + 1, record: r, began: s.time}
 	}
 	s.decisions[i] = d
 	return true
@@ -346,14 +360,19 @@ func (m *model) answer(s *state, node uint8) bool {
 	if !m.cameBy {
 		m.put(s, node, c.record)
 	}
-	if stored := n.records[d.key]; stored != 0 && !m.ended(s, node, stored) && m.restored(stored) {
+	stored := n.records[d.key]
+	if d.restore && (stored == 0 || m.ended(s, node, stored) || !m.restored(stored)) {
+		n.deciding = deciding{} // it has ended, or somebody revoked it again
+		return true
+	}
+	if stored != 0 && m.restored(stored) {
 		switch {
 		case !d.restore && m.again && !m.ended(s, node, c.record):
-			d.record = m.make(int(c.decision-1), int(d.key), revocation.Refuse, m.follow(stored), m.until(c.record))
-			n.deciding = deciding{decision: c.decision, record: d.record}
+			d.record = m.make(int(c.decision-1), node, int(d.key), revocation.Refuse, m.follow(stored), m.until(c.record))
+			n.deciding = deciding{decision: c.decision, record: d.record, began: c.began}
 			return true
 		case d.restore && m.told && m.until(stored) > m.until(c.record):
-			n.deciding = deciding{decision: c.decision, record: stored}
+			n.deciding = deciding{decision: c.decision, record: stored, began: c.began}
 			return true
 		}
 	}
