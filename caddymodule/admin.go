@@ -27,6 +27,11 @@ func (Admin) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
+// Provision has the metrics in the registry of every configuration from which the
+// admin endpoint answers: also of one that fails before its app is provisioned,
+// as that endpoint stays.
+func (Admin) Provision(ctx caddy.Context) error { return metrics.register(ctx.GetMetricsRegistry()) }
+
 // Routes are the paths that are answered.
 func (Admin) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{

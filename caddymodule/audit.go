@@ -22,6 +22,7 @@ const (
 // one structured line each. It tells nothing secret: a digest prefix stands for
 // what was revoked.
 func (a *App) audit(_ context.Context, through way, records ...revocation.Record) {
+	metrics.revocations.changed(through, records)
 	for i := range records {
 		r := &records[i]
 		fields := []zap.Field{

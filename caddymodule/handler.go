@@ -191,9 +191,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.revoke(w, r)
 		return nil
 	}
+	began := metrics.checks.began()
+	decision := h.decide(w, r)
+	passes := decision.Reason == gate.Passed && (decision.Tokens > 0 || !h.RequireToken)
+	metrics.checks.count(&decision, passes, began)
+	if passes {
+		return next.ServeHTTP(w, r)
+	}
+	return h.refuse(w, r, decision)
+}
+
+// decide says what becomes of a request.
+func (h *Handler) decide(w http.ResponseWriter, r *http.Request) gate.Decision {
 	list, err := h.checking(r.Context())
 	if err != nil {
-		return h.refuse(w, r, gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Err: err})
+		return gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Err: err}
 	}
 	decision := h.gate.Check(list, w, r)
 	if errors.Is(decision.Err, revocation.ErrClosed) { // a reload came in between
@@ -201,10 +213,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			decision = h.gate.Check(list, w, r)
 		}
 	}
-	if decision.Reason == gate.Passed && (decision.Tokens > 0 || !h.RequireToken) {
-		return next.ServeHTTP(w, r)
-	}
-	return h.refuse(w, r, decision)
+	return decision
 }
 
 // checking returns the denylist for a check. While a new configuration starts,
@@ -234,6 +243,7 @@ var errReloading = errors.New("another configuration, with another denylist, is 
 
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	done := h.endpoint.Serve(h.revoking, w, r)
+	metrics.revocations.answered(r, &done)
 	h.app.audit(r.Context(), wayEndpoint, done.Records...)
 	switch {
 	case done.Err != nil && done.Error == "":
