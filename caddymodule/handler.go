@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,8 +78,8 @@ type Handler struct {
 	// they pass, since they carry nothing that could be revoked.
 	RequireToken bool `json:"require_token,omitempty"`
 
-	// What to do with a request when it cannot be known whether its token is
-	// revoked. Default, and so far the only choice: `deny`.
+	// What to do with a request whose token may have been revoked without this
+	// node having been told: `deny` or `allow`. Default: what the app says.
 	WhenUnavailable string `json:"when_unavailable,omitempty"`
 
 	// The realm in `WWW-Authenticate`. Default: `restricted`.
@@ -156,18 +157,16 @@ func (h *Handler) setDefaults() error {
 		name    string
 		value   *string
 		initial string
-		only    bool
 	}{
-		{"endpoint", &h.Endpoint, defaultEndpoint, false},
-		{"realm", &h.Realm, defaultRealm, false},
-		{"when_unavailable", &h.WhenUnavailable, "deny", true},
+		{"endpoint", &h.Endpoint, defaultEndpoint},
+		{"realm", &h.Realm, defaultRealm},
 	} {
 		if *option.value == "" {
 			*option.value = option.initial
 		}
-		if option.only && *option.value != option.initial {
-			return fmt.Errorf("%s: %q is not supported; use %q", option.name, *option.value, option.initial)
-		}
+	}
+	if err := checkWhenUnavailable(h.WhenUnavailable); err != nil {
+		return err
 	}
 	if err := checkEndpoint(h.Endpoint); err != nil {
 		return err
@@ -214,7 +213,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request) gate.Decision {
 	list, err := h.checking(r.Context())
 	if err != nil {
-		return gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Err: err}
+		return h.unknowing(gate.Decision{Scheme: "Bearer", Tokens: 1, Err: err})
 	}
 	decision := h.gate.Check(list, w, r)
 	if errors.Is(decision.Err, revocation.ErrClosed) { // a reload came in between
@@ -222,7 +221,24 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request) gate.Decision {
 			decision = h.gate.Check(list, w, r)
 		}
 	}
+	if decision.Reason == gate.Passed && decision.Tokens > 0 && !h.app.fresh() {
+		decision.Err = errStale
+		return h.unknowing(decision)
+	}
 	return decision
+}
+
+var errStale = errors.New("there was no word from the cluster for too long")
+
+// unknowing is what becomes of a request of which all that is known does not say
+// that it is to be refused, but not all is known.
+func (h *Handler) unknowing(d gate.Decision) gate.Decision {
+	if cmp.Or(h.WhenUnavailable, h.app.WhenUnavailable) == allowStale {
+		d.Reason, d.Err = gate.Passed, nil
+		return d
+	}
+	d.Reason = gate.Unavailable
+	return d
 }
 
 // checking returns the denylist for a check. While a new configuration starts,
