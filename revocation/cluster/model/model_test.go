@@ -55,7 +55,7 @@ var scenarios = map[string]scenario{
 		script: []step{revokes(a, x, 9), restores(a, x), revokes(b, x, 9)},
 	},
 	"restored where it was revoked for longer": {
-		nodes: 2, keys: 1, log: 5, time: 3, grace: 2, without: failures | set(syncEnd),
+		nodes: 3, passive: 1 << c, level: 1<<a | 1<<b, keys: 1, log: 6, time: 3, grace: 2, without: failures | syncs,
 		script: []step{revokes(a, x, 1), revokes(b, x, 9), restores(a, x)},
 	},
 	"revoked for longer where it was restored": {

@@ -27,8 +27,8 @@ func (m *model) search(limit int) result {
 	seed := maphash.MakeSeed()
 	visited := map[uint64]struct{}{}
 	arrivals := []arrival{{from: -1}}
-	visited[maphash.Comparable(seed, state{})] = struct{}{}
-	now, then := []state{{}}, []state{}
+	visited[maphash.Comparable(seed, m.start())] = struct{}{}
+	now, then := []state{m.start()}, []state{}
 	for first := 0; len(now) > 0; now, then = then, now[:0] {
 		if len(arrivals) > limit {
 			return result{states: len(arrivals), broken: "LIMIT"}
@@ -75,13 +75,23 @@ func (m *model) search(limit int) result {
 	return result{states: len(arrivals)}
 }
 
+// start is the first state.
+func (m *model) start() (s state) {
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		n.syncing = m.level>>i&1 != 0
+		n.level = n.syncing
+	}
+	return s
+}
+
 // settled says whether a heal begins in a state: with new Syncs everywhere, or
 // without any. What becomes of one under way is searched.
 func (m *model) settled(s *state) bool {
 	if m.without&(1<<syncEnd) != 0 {
 		return true // for lack of a way to where there are none
 	}
-	level := uint8(0)
+	level := 0
 	for i := range s.nodes {
 		if s.nodes[i].level {
 			level++
@@ -89,7 +99,7 @@ func (m *model) settled(s *state) bool {
 			return false
 		}
 	}
-	return level == 0 || level == m.nodes
+	return level == 0 || level == int(m.nodes)
 }
 
 // trace is the way to the last arrival.
@@ -98,7 +108,7 @@ func (m *model) trace(arrivals []arrival) (lines []string) {
 	for i := int32(len(arrivals) - 1); i > 0; i = arrivals[i].from {
 		way = append(way, arrivals[i].step)
 	}
-	var s state
+	s := m.start()
 	for i := len(way) - 1; i >= 0; i-- {
 		m.take(&s, way[i])
 		lines = append(lines, fmt.Sprintf("%s\n%s", way[i], s.describe(m.table, int(m.nodes))))

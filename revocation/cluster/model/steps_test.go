@@ -11,6 +11,7 @@ type scenario struct {
 	nodes, keys uint8
 	passive     uint8  // a set: nodes that do nothing before all is healed
 	log         uint8  // messages, without those of a heal
+	level       uint8  // a set: nodes that are level at the beginning
 	script      []step // the decisions, in the order in which they begin
 	without     uint64 // a set: what does not happen
 	faults      uint8  // of the engine
