@@ -56,9 +56,13 @@ type Engine struct {
 	js   jetstream.JetStream
 	node string // in the subject of this node's heartbeats
 
-	mu       sync.Mutex
-	closed   bool
-	warnings []string
+	ctx   context.Context // ends when the engine is closed
+	stop  context.CancelFunc
+	using sync.WaitGroup // the calls under way
+
+	mu         sync.Mutex
+	warnings   []string
+	maxMessage int // of the stream, in bytes; 0 if it sets no limit
 }
 
 var _ cluster.Engine = (*Engine)(nil)
@@ -84,6 +88,7 @@ func Open(c Config) (*Engine, error) {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
 	e := &Engine{c: c, conn: conn, node: nuid.Next()}
+	e.ctx, e.stop = context.WithCancel(context.Background())
 	if c.Domain != "" {
 		e.js, err = jetstream.NewWithDomain(conn, c.Domain)
 	} else {
@@ -131,7 +136,7 @@ func (e *Engine) beats(who string) string { return e.c.Prefix + ".beat." + who }
 // long as the last of them, or several where that is too large for the server.
 func (e *Engine) Apply(ctx context.Context, records []revocation.Record) error {
 	body := cluster.AppendRecords(nil, records)
-	if limit := e.conn.MaxPayload() - overhead; limit > 0 && int64(len(body)) > limit && len(records) > 1 {
+	if len(body) > e.room() && len(records) > 1 {
 		half := len(records) / 2
 		if err := e.Apply(ctx, records[:half]); err != nil {
 			return err
@@ -145,6 +150,17 @@ func (e *Engine) Apply(ctx context.Context, records []revocation.Record) error {
 		}
 	}
 	return e.send(ctx, e.records(), body, time.Until(end)+e.c.Grace)
+}
+
+// room is how large the body of a message may be.
+func (e *Engine) room() int {
+	room := int(e.conn.MaxPayload()) // 0 before it is known
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.maxMessage > 0 && (room == 0 || e.maxMessage < room) {
+		room = e.maxMessage
+	}
+	return max(room-overhead, 0)
 }
 
 // overhead is room for subject and header fields of a message.
@@ -162,19 +178,24 @@ const forever = 50 * 365 * 24 * time.Hour
 // send publishes a message and waits until the stream has it. Its answer comes
 // when it is as durable as the stream is configured to make it.
 func (e *Engine) send(ctx context.Context, subject string, body []byte, life time.Duration) error {
-	if e.isClosed() {
-		return revocation.ErrClosed
+	ctx, leave, err := e.enter(ctx)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	message := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{}}
 	if life < forever {
 		seconds := max(int64(life/time.Second)+1, 1)
 		message.Header.Set(jetstream.MsgTTLHeader, strconv.FormatInt(seconds, 10)+"s")
 	}
-	_, err := e.js.PublishMsg(ctx, message, jetstream.WithExpectStream(e.c.Stream), jetstream.WithRetryAttempts(0))
-	if err != nil {
-		return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, err)
+	_, err = e.js.PublishMsg(ctx, message, jetstream.WithExpectStream(e.c.Stream), jetstream.WithRetryAttempts(0))
+	switch {
+	case err == nil:
+		return nil
+	case e.ctx.Err() != nil:
+		err = errors.Join(revocation.ErrClosed, err)
 	}
-	return nil
+	return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, err)
 }
 
 // Warnings implements [cluster.Engine].
@@ -184,17 +205,26 @@ func (e *Engine) Warnings() []string {
 	return e.warnings
 }
 
-func (e *Engine) isClosed() bool {
+// enter lets a call use the connection until it leaves. Its context ends with the
+// engine.
+func (e *Engine) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.closed
+	if e.ctx.Err() != nil {
+		return nil, nil, revocation.ErrClosed
+	}
+	e.using.Add(1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(e.ctx, func() { cancel(revocation.ErrClosed) })
+	return ctx, func() { stop(); cancel(nil); e.using.Done() }, nil
 }
 
 // Close implements [cluster.Engine].
 func (e *Engine) Close() error {
 	e.mu.Lock()
-	e.closed = true
+	e.stop()
 	e.mu.Unlock()
+	e.using.Wait()
 	e.conn.Close()
 	return nil
 }
