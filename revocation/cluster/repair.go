@@ -59,7 +59,7 @@ const scanned = 16 << 10
 
 var errEnough = errors.New("enough")
 
-// lacking returns live records from a key on that the feed lacks, at most MaxBatch, and
+// lacking returns records from a key on that the feed lacks, at most MaxBatch, and
 // where to go on; nil at the end.
 func (r *receiver) lacking(seen *seen, from revocation.Key) (list []revocation.Record, next *revocation.Key, err error) {
 	looked := 0
@@ -68,9 +68,7 @@ func (r *receiver) lacking(seen *seen, from revocation.Key) (list []revocation.R
 			next = &record.Key
 			return errEnough
 		}
-		if r.node.list.Live(&record) {
-			list = append(list, seen.lacks([]revocation.Record{record})...)
-		}
+		list = append(list, seen.lacks([]revocation.Record{record})...)
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {

@@ -19,9 +19,8 @@ const (
 	askTimeout = 5 * time.Second
 	// ahead bounds what the server sends ahead of what was received.
 	aheadMessages, aheadBytes = 1000, 8 << 20
-	// patience is after how long the server is asked for more again, though nothing
-	// came, and heartbeat how often it says meanwhile that it is still there.
-	patience, heartbeat = 30 * time.Second, 2 * time.Second
+	// heartbeat is how often the server says that it is there while it has nothing.
+	heartbeat = 2 * time.Second
 	// together bounds the records that are delivered at once.
 	together = 16 << 10
 	// forget is when the server removes the consumer of a node that has gone.
@@ -116,7 +115,8 @@ func (f *feed) close() {
 // run asks for one portion after the other: what is under way is bounded, and
 // nothing is lost while the receiver takes its time.
 func (f *feed) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx) // ends what is under way
+	// Without the deadline of ctx: Fetch would ask accordingly.
+	fetching, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	lost := f.engine.conn.StatusChanged()
 	defer f.engine.conn.RemoveStatusListener(lost)
@@ -126,7 +126,7 @@ func (f *feed) run(ctx context.Context) error {
 	for {
 		asked, before := time.Now(), f.received
 		batch, err := f.consumer.Fetch(aheadMessages, jetstream.FetchMaxBytes(aheadBytes),
-			jetstream.FetchMaxWait(patience), jetstream.FetchHeartbeat(heartbeat), jetstream.FetchContext(ctx))
+			jetstream.FetchHeartbeat(heartbeat), jetstream.FetchContext(fetching))
 		if err == nil {
 			err = f.portion(ctx, batch.Messages(), lost)
 		}
@@ -138,7 +138,7 @@ func (f *feed) run(ctx context.Context) error {
 			return context.Cause(ctx)
 		case err != nil:
 			return fmt.Errorf("reading the stream: %w", err)
-		case f.received == before && time.Since(asked) < patience/2:
+		case f.received == before && time.Since(asked) < heartbeat:
 			return fmt.Errorf("%w: the server does not send what it has", cluster.ErrGap)
 		}
 	}
