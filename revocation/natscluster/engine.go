@@ -133,15 +133,15 @@ func (e *Engine) records() string         { return e.c.Prefix + ".records" }
 func (e *Engine) beats(who string) string { return e.c.Prefix + ".beat." + who }
 
 // Apply implements [cluster.Engine]. All records are one message, which lives as
-// long as the last of them, or several where that is too large for the server.
+// long as the last of them, or several at once where that is too large for the
+// server.
 func (e *Engine) Apply(ctx context.Context, records []revocation.Record) error {
 	body := cluster.AppendRecords(nil, records)
 	if len(body) > e.room() && len(records) > 1 {
 		half := len(records) / 2
-		if err := e.Apply(ctx, records[:half]); err != nil {
-			return err
-		}
-		return e.Apply(ctx, records[half:])
+		other := make(chan error)
+		go func() { other <- e.Apply(ctx, records[half:]) }()
+		return errors.Join(e.Apply(ctx, records[:half]), <-other)
 	}
 	var end time.Time
 	for i := range records {
