@@ -61,6 +61,7 @@ type Engine struct {
 	using sync.WaitGroup // the calls under way
 
 	mu         sync.Mutex
+	away       error // why the last attempt to connect failed
 	warnings   []string
 	maxMessage int // of the stream, in bytes; 0 if it sets no limit
 }
@@ -71,6 +72,8 @@ var _ cluster.Engine = (*Engine)(nil)
 // is no error.
 func Open(c Config) (*Engine, error) {
 	c.setDefaults()
+	e := &Engine{c: c, node: nuid.Next()}
+	e.ctx, e.stop = context.WithCancel(context.Background())
 	options := append([]nats.Option{
 		nats.Name("caddy-token-revocation"),
 		nats.RetryOnFailedConnect(true),
@@ -82,20 +85,21 @@ func Open(c Config) (*Engine, error) {
 		nats.MaxPingsOutstanding(2),
 		nats.Timeout(3 * time.Second),
 		nats.IgnoreAuthErrorAbort(), // credentials may be mended on the server
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { e.notConnected(err) }),
+		nats.ConnectHandler(func(*nats.Conn) { e.notConnected(nil) }),
+		nats.ReconnectHandler(func(*nats.Conn) { e.notConnected(nil) }),
 	}, c.Options...)
-	conn, err := nats.Connect(join(c.URLs), options...)
-	if err != nil {
+	var err error
+	if e.conn, err = nats.Connect(join(c.URLs), options...); err != nil {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
-	e := &Engine{c: c, conn: conn, node: nuid.Next()}
-	e.ctx, e.stop = context.WithCancel(context.Background())
 	if c.Domain != "" {
-		e.js, err = jetstream.NewWithDomain(conn, c.Domain)
+		e.js, err = jetstream.NewWithDomain(e.conn, c.Domain)
 	} else {
-		e.js, err = jetstream.New(conn)
+		e.js, err = jetstream.New(e.conn)
 	}
 	if err != nil {
-		conn.Close()
+		e.conn.Close()
 		return nil, fmt.Errorf("using JetStream: %w", err)
 	}
 	return e, nil
@@ -183,6 +187,9 @@ func (e *Engine) send(ctx context.Context, subject string, body []byte, life tim
 		return err
 	}
 	defer leave()
+	if err := e.connected(); err != nil {
+		return err
+	}
 	message := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{}}
 	if life < forever {
 		seconds := max(int64(life/time.Second)+1, 1)
@@ -229,4 +236,29 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-var errDisconnected = errors.New("the connection to NATS was lost")
+// ErrDisconnected says that there is no connection, and wraps why.
+var ErrDisconnected = errors.New("not connected to NATS")
+
+// connected is nil, or ErrDisconnected.
+func (e *Engine) connected() error {
+	if e.conn.IsConnected() {
+		return nil
+	}
+	return e.disconnected()
+}
+
+func (e *Engine) disconnected() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.away != nil {
+		return fmt.Errorf("%w: %w", ErrDisconnected, e.away)
+	}
+	return ErrDisconnected
+}
+
+// notConnected notes why an attempt to connect failed, nil if it did not.
+func (e *Engine) notConnected(why error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.away = why
+}

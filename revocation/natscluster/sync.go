@@ -57,6 +57,9 @@ type feed struct {
 }
 
 func (f *feed) open(ctx context.Context, encoded []byte) error {
+	if err := f.engine.connected(); err != nil {
+		return err
+	}
 	asking, cancel := context.WithTimeout(ctx, 4*askTimeout)
 	defer cancel()
 	var err error
@@ -120,8 +123,8 @@ func (f *feed) run(ctx context.Context) error {
 	defer cancel()
 	lost := f.engine.conn.StatusChanged()
 	defer f.engine.conn.RemoveStatusListener(lost)
-	if !f.engine.conn.IsConnected() {
-		return errDisconnected
+	if err := f.engine.connected(); err != nil {
+		return err
 	}
 	for {
 		asked, before := time.Now(), f.received
@@ -151,7 +154,7 @@ func (f *feed) portion(ctx context.Context, messages <-chan jetstream.Msg, lost 
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-lost:
-			return errDisconnected
+			return ErrDisconnected
 		case m, ok := <-messages:
 			if !ok {
 				return nil
