@@ -28,6 +28,8 @@ const (
 	defaultRetain    = 30 * 24 * time.Hour
 	defaultLeeway    = time.Minute
 
+	defaultMaxStaleness = 30 * time.Second
+
 	maxCacheSize = 64 << 30
 )
 
@@ -38,6 +40,21 @@ type App struct {
 	// Where this node keeps its durable copy of the denylist. Default: the
 	// module `bolt`, with its file in Caddy's data directory.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=token_revocation.stores inline_key=backend"`
+
+	// Through what this node shares its denylist with others. Default: nothing; it
+	// stands alone.
+	ClusterRaw json.RawMessage `json:"cluster,omitempty" caddy:"namespace=token_revocation.clusters inline_key=engine"`
+
+	// How long a node may go without word from its cluster until it no longer
+	// knows what is revoked, and `when_unavailable` says what becomes of requests
+	// with tokens. Default: 30s.
+	MaxStaleness caddy.Duration `json:"max_staleness,omitempty"`
+
+	// What to do with a request whose token may have been revoked without this
+	// node having been told, because the denylist is not loaded yet or there was no
+	// word from the cluster for too long: `deny` it with status 503, or `allow` it.
+	// Tokens that are known to be revoked are refused in any case. Default: `deny`.
+	WhenUnavailable string `json:"when_unavailable,omitempty"`
 
 	// The budget, in bytes, of the cache of the records that are being asked
 	// for. Default: 33554432 (32 MiB). The denylist itself is not limited by it.
@@ -71,8 +88,12 @@ type App struct {
 	clients  *endpoint.Clients
 	judge    endpoint.Judge // nil if possession decides
 	shared   *sharedDenylist
-	key      string   // under which shared was acquired; empty if it was not
-	kept     []string // what the app has in the pool of what was published
+	key      string // under which shared was acquired; empty if it was not
+
+	cluster    ClusterModule // nil if the node stands alone
+	member     *membership   // of it
+	clusterKey string        // under which member was acquired; empty if it was not
+	kept       []string      // what the app has in the pool of what was published
 
 	issuerURLs []string
 	names      *token.Names // of the issuers, by which rules know their tokens
@@ -99,6 +120,10 @@ type StoreModule interface {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.auditLog = a.logger.Named(auditName)
+	metrics.used.Store(true)
+	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
 	if err := a.setDefaults(); err != nil {
 		return err
 	}
@@ -122,7 +147,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.key = a.store.Resource()
 	a.shared = acquire(a.key)
-	return nil
+	return a.provisionCluster(ctx)
 }
 
 func (a *App) setDefaults() error {
@@ -145,6 +170,17 @@ func (a *App) setDefaults() error {
 	case *a.Leeway < 0:
 		return fmt.Errorf("leeway: %s is not possible", time.Duration(*a.Leeway))
 	}
+	switch {
+	case a.MaxStaleness < 0:
+		return fmt.Errorf("max_staleness: %s is not possible", time.Duration(a.MaxStaleness))
+	case a.MaxStaleness > 0 && len(a.ClusterRaw) == 0:
+		return errors.New("max_staleness: there is no cluster from which word could come")
+	case a.MaxStaleness == 0:
+		a.MaxStaleness = caddy.Duration(defaultMaxStaleness)
+	}
+	if err := checkWhenUnavailable(a.WhenUnavailable); err != nil {
+		return err
+	}
 	if len(a.StoreRaw) == 0 {
 		a.StoreRaw = json.RawMessage(`{"backend":"bolt"}`)
 	}
@@ -153,7 +189,7 @@ func (a *App) setDefaults() error {
 
 // Start opens the denylist, unless a request came first, and waits for it.
 func (a *App) Start() error {
-	list, err := a.shared.get(context.Background(), a.open)
+	list, err := a.joined(a.shared.get(context.Background(), a.open))
 	if err != nil {
 		return err
 	}
@@ -169,6 +205,7 @@ func (a *App) Cleanup() error {
 		_, _ = published.Delete(name) // which has nothing to close
 	}
 	a.kept = nil
+	a.leave()
 	if a.key == "" {
 		return nil
 	}
@@ -185,8 +222,11 @@ func (a *App) options() revocation.Options {
 			a.logger.Info("loading the denylist",
 				zap.Int("records", p.Records), zap.Int("percent", int(100*p.Part)))
 		},
-		Failed:  func(err error) { a.logger.Error("keeping the denylist", zap.Error(err)) },
-		Observe: a.shared.use.observe,
+		Failed: func(err error) { a.logger.Error("keeping the denylist", zap.Error(err)) },
+		Observe: func(op revocation.Operation) {
+			a.shared.use.observe(op)
+			a.shared.word.observe(op)
+		},
 	}
 }
 
@@ -200,10 +240,13 @@ func (a *App) open(ctx context.Context) (*revocation.Denylist, error) {
 	if err != nil {
 		return nil, err
 	}
+	took := time.Since(began)
+	a.shared.word.loaded(took)
+	metrics.caches.opened(list)
 	a.logger.Info("denylist loaded",
 		zap.String("store", a.store.Resource()),
 		zap.Int("records", list.Stats().Total()),
-		zap.Duration("took", time.Since(began)))
+		zap.Duration("took", took))
 	return list, nil
 }
 
@@ -216,11 +259,11 @@ var errLoading = errors.New("the denylist is still being loaded")
 // denylist returns the denylist. Only before it is loaded does this wait.
 func (a *App) denylist(ctx context.Context) (*revocation.Denylist, error) {
 	if list := a.shared.loaded.Load(); list != nil {
-		return list, nil
+		return a.joined(list, nil)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, loadTimeout, errLoading)
 	defer cancel()
-	return a.shared.get(ctx, a.open)
+	return a.joined(a.shared.get(ctx, a.open))
 }
 
 var (

@@ -30,6 +30,9 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //
 //	token_revocation {
 //		store bolt [<path>]
+//		cluster nats <url>... { ... }
+//		max_staleness <duration>
+//		when_unavailable deny|allow
 //		cache <size>
 //		retain <duration>
 //		leeway <duration>
@@ -70,8 +73,12 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser) (err error) {
 		return a.unmarshalIssuer(d)
 	case "introspection":
 		return a.unmarshalIntrospection(d)
-	case "cluster", "max_staleness", "when_unavailable":
-		return notSupported(d)
+	case "cluster":
+		return a.unmarshalCluster(d)
+	case "max_staleness":
+		a.MaxStaleness, err = positive(d)
+	case "when_unavailable":
+		a.WhenUnavailable, err = choice(d, []string{deny, allowStale})
 	default:
 		return d.Errf("token_revocation has no option %q", option)
 	}
@@ -95,6 +102,22 @@ func (a *App) unmarshalStore(d *caddyfile.Dispenser) error {
 		return d.Errf("store %s is not a store of token_revocation", name)
 	}
 	a.StoreRaw = caddyconfig.JSONModuleObject(store, "backend", name, nil)
+	return nil
+}
+
+func (a *App) unmarshalCluster(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	name := d.Val()
+	if name == "postgres" || name == "redis" {
+		return d.Errf("cluster %s is not supported by this version", name)
+	}
+	module, err := caddyfile.UnmarshalModule(d, "token_revocation.clusters."+name)
+	if err != nil {
+		return err
+	}
+	a.ClusterRaw = caddyconfig.JSONModuleObject(module, "engine", name, nil)
 	return nil
 }
 

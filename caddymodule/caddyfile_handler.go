@@ -35,7 +35,7 @@ func parseDirective(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		token cookie <name>
 //		token form <field> [<max size>]
 //		require_token
-//		when_unavailable deny
+//		when_unavailable deny|allow
 //		realm <text>
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -52,7 +52,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser) (err error) {
 	case "revoke":
 		h.Revoke, err = choice(d, []string{"token", "session"})
 	case "when_unavailable":
-		h.WhenUnavailable, err = choice(d, []string{"deny"}, "allow")
+		h.WhenUnavailable, err = choice(d, []string{deny, allowStale})
 	case "token":
 		return h.unmarshalToken(d)
 	case "require_token":

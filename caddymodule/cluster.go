@@ -1,7 +1,10 @@
 package caddymodule
 
 import (
+	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -28,7 +31,7 @@ var memberships = caddy.NewUsagePool()
 // membership is that a denylist is part of a cluster, from when it is loaded.
 type membership struct {
 	once sync.Once
-	node *cluster.Node // nil until it has joined
+	node atomic.Pointer[cluster.Node] // nil until it has joined
 	err  error
 }
 
@@ -42,7 +45,7 @@ func (m *membership) join(list *revocation.Denylist, module ClusterModule, logge
 	m.once.Do(func() {
 		var engine cluster.Engine
 		if engine, m.err = module.Open(); m.err == nil {
-			m.node = cluster.Join(list, engine, cluster.Options{Tell: func(e cluster.Event) { tell(logger, e) }})
+			m.node.Store(cluster.Join(list, engine, cluster.Options{Tell: func(e cluster.Event) { tell(logger, e) }}))
 		}
 	})
 	return m.err
@@ -51,10 +54,76 @@ func (m *membership) join(list *revocation.Denylist, module ClusterModule, logge
 // Destruct leaves the cluster, when the last configuration has let go of it.
 func (m *membership) Destruct() error {
 	m.once.Do(func() {})
-	if m.node == nil {
+	if node := m.node.Load(); node != nil {
+		return node.Close()
+	}
+	return nil
+}
+
+func (a *App) provisionCluster(ctx caddy.Context) error {
+	if len(a.ClusterRaw) == 0 {
 		return nil
 	}
-	return m.node.Close()
+	module, err := ctx.LoadModule(a, "ClusterRaw")
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	var ok bool
+	if a.cluster, ok = module.(ClusterModule); !ok {
+		return fmt.Errorf("cluster: %T is not a cluster of token_revocation", module)
+	}
+	a.clusterKey = a.key + "\n" + a.cluster.Resource()
+	a.member = joinedTo(a.clusterKey)
+	return nil
+}
+
+// joined is a denylist that is part of the cluster, if there is one: before that,
+// what is revoked in it would not be told to the others.
+func (a *App) joined(list *revocation.Denylist, err error) (*revocation.Denylist, error) {
+	if err == nil && a.member != nil {
+		err = a.member.join(list, a.cluster, a.logger)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// leave lets go of the cluster, which has to come before the denylist is let go.
+func (a *App) leave() {
+	if a.clusterKey == "" {
+		return
+	}
+	key := a.clusterKey
+	a.clusterKey = ""
+	if _, err := memberships.Delete(key); err != nil {
+		a.logger.Error("leaving the cluster", zap.Error(err))
+	}
+}
+
+// fresh says whether this node knows what the cluster knows, or did so recently
+// enough.
+func (a *App) fresh() bool {
+	return a.member == nil || a.member.fresh(time.Duration(a.MaxStaleness))
+}
+
+func (m *membership) fresh(within time.Duration) bool {
+	node := m.node.Load()
+	return node != nil && node.Fresh(within)
+}
+
+// What becomes of requests of which too little is known.
+const (
+	deny       = "deny"
+	allowStale = "allow"
+)
+
+func checkWhenUnavailable(choice string) error {
+	switch choice {
+	case "", deny, allowStale:
+		return nil
+	}
+	return fmt.Errorf("when_unavailable: %q is neither deny nor allow", choice)
 }
 
 func tell(logger *zap.Logger, e cluster.Event) {

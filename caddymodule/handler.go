@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,8 +78,8 @@ type Handler struct {
 	// they pass, since they carry nothing that could be revoked.
 	RequireToken bool `json:"require_token,omitempty"`
 
-	// What to do with a request when it cannot be known whether its token is
-	// revoked. Default, and so far the only choice: `deny`.
+	// What to do with a request whose token may have been revoked without this
+	// node having been told: `deny` or `allow`. Default: what the app says.
 	WhenUnavailable string `json:"when_unavailable,omitempty"`
 
 	// The realm in `WWW-Authenticate`. Default: `restricted`.
@@ -156,18 +157,16 @@ func (h *Handler) setDefaults() error {
 		name    string
 		value   *string
 		initial string
-		only    bool
 	}{
-		{"endpoint", &h.Endpoint, defaultEndpoint, false},
-		{"realm", &h.Realm, defaultRealm, false},
-		{"when_unavailable", &h.WhenUnavailable, "deny", true},
+		{"endpoint", &h.Endpoint, defaultEndpoint},
+		{"realm", &h.Realm, defaultRealm},
 	} {
 		if *option.value == "" {
 			*option.value = option.initial
 		}
-		if option.only && *option.value != option.initial {
-			return fmt.Errorf("%s: %q is not supported; use %q", option.name, *option.value, option.initial)
-		}
+	}
+	if err := checkWhenUnavailable(h.WhenUnavailable); err != nil {
+		return err
 	}
 	if err := checkEndpoint(h.Endpoint); err != nil {
 		return err
@@ -197,9 +196,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.revoke(w, r)
 		return nil
 	}
+	began := metrics.checks.began()
+	decision := h.decide(w, r)
+	passes := decision.Reason == gate.Passed && (decision.Tokens > 0 || !h.RequireToken)
+	metrics.checks.count(&decision, passes, began)
+	if passes {
+		if len(decision.Counted) > 0 {
+			note(r.Context(), finding{reason: decision.Reason.String(), counted: decision.Counted})
+		}
+		return next.ServeHTTP(w, r)
+	}
+	return h.refuse(w, r, decision)
+}
+
+// decide says what becomes of a request.
+func (h *Handler) decide(w http.ResponseWriter, r *http.Request) gate.Decision {
 	list, err := h.checking(r.Context())
 	if err != nil {
-		return h.refuse(w, r, gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Err: err})
+		return h.unknowing(gate.Decision{Scheme: "Bearer", Tokens: 1, Err: err})
 	}
 	decision := h.gate.Check(list, w, r)
 	if errors.Is(decision.Err, revocation.ErrClosed) { // a reload came in between
@@ -207,13 +221,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			decision = h.gate.Check(list, w, r)
 		}
 	}
-	if decision.Reason == gate.Passed && (decision.Tokens > 0 || !h.RequireToken) {
-		if len(decision.Counted) > 0 {
-			note(r.Context(), finding{reason: decision.Reason.String(), counted: decision.Counted})
-		}
-		return next.ServeHTTP(w, r)
+	if decision.Reason == gate.Passed && decision.Tokens > 0 && !h.app.fresh() {
+		decision.Err = errStale
+		return h.unknowing(decision)
 	}
-	return h.refuse(w, r, decision)
+	return decision
+}
+
+var errStale = errors.New("there was no word from the cluster for too long")
+
+// unknowing is what becomes of a request of which all that is known does not say
+// that it is to be refused, but not all is known.
+func (h *Handler) unknowing(d gate.Decision) gate.Decision {
+	if cmp.Or(h.WhenUnavailable, h.app.WhenUnavailable) == allowStale {
+		d.Reason, d.Err = gate.Passed, nil
+		return d
+	}
+	d.Reason = gate.Unavailable
+	return d
 }
 
 // checking returns the denylist for a check. While a new configuration starts,
@@ -243,6 +268,7 @@ var errReloading = errors.New("another configuration, with another denylist, is 
 
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	done := h.endpoint.Serve(h.revoking, w, r)
+	metrics.revocations.answered(r, &done)
 	switch {
 	case done.Err != nil && done.Error == "":
 		h.logger.Warn("a token was revoked, and nobody knows whose it is, or its session",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
@@ -43,9 +44,6 @@ func (o *Options) setDefaults() {
 			*option.value = option.initial
 		}
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Tell == nil {
 		o.Tell = func(Event) {}
 	}
@@ -72,6 +70,9 @@ type Node struct {
 	queue chan *publication
 	owed  owed
 
+	base time.Time
+	word atomic.Int64 // when the last heartbeat that came by was sent, since base; 0 if none was
+
 	mu    sync.Mutex
 	state state
 
@@ -88,6 +89,9 @@ func Join(list *revocation.Denylist, engine Engine, options Options) *Node {
 	options.setDefaults()
 	n := &Node{engine: engine, list: list, options: options, queue: make(chan *publication, maxWaiting)}
 	n.state.resyncs = make(map[string]int)
+	if n.base = time.Now(); options.Now != nil {
+		n.base = options.Now()
+	}
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	for range publishers {
 		n.workers.Go(func() { n.keepPublishing(n.ctx) })

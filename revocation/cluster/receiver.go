@@ -30,10 +30,10 @@ type receiver struct {
 	whole    atomic.Bool // makeWhole does not run
 	repaired atomic.Bool // it has sent all that was lacking
 
-	progress atomic.Int64 // of the node's clock, when something was delivered last
+	progress atomic.Int64 // when something was delivered last, since the node's base
 
 	mu   sync.Mutex
-	sent map[uint64]time.Time // the heartbeats that have not come by
+	sent map[uint64]time.Duration // the heartbeats that have not come by
 }
 
 // maxSent bounds how many heartbeats are waited for: of those that come even
@@ -42,13 +42,13 @@ const maxSent = 1024
 
 func newReceiver(ctx context.Context, n *Node) *receiver {
 	n.begun()
-	r := &receiver{node: n, sent: make(map[uint64]time.Time)}
+	r := &receiver{node: n, sent: make(map[uint64]time.Duration)}
 	r.ctx, r.end = context.WithCancelCause(ctx)
 	r.moved()
 	return r
 }
 
-func (r *receiver) moved() { r.progress.Store(r.node.options.Now().UnixNano()) }
+func (r *receiver) moved() { r.progress.Store(int64(r.node.elapsed())) }
 
 // Snapshot implements [Receiver].
 func (r *receiver) Snapshot(why string) error {
@@ -138,7 +138,7 @@ func (r *receiver) keepBeating() {
 			return
 		case <-ticker.C:
 		}
-		if now := options.Now().UnixNano(); time.Duration(now-r.progress.Load()) > options.Silence {
+		if r.node.elapsed()-time.Duration(r.progress.Load()) > options.Silence {
 			r.end(errSilence)
 			return
 		}
@@ -151,7 +151,7 @@ func (r *receiver) beat(ctx context.Context, beat uint64) {
 	if len(r.sent) >= maxSent {
 		clear(r.sent)
 	}
-	r.sent[beat] = r.node.options.Now()
+	r.sent[beat] = r.node.elapsed()
 	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, r.node.options.Silence)
 	defer cancel()

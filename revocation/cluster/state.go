@@ -31,7 +31,6 @@ type State struct {
 
 type state struct {
 	level    bool
-	word     time.Time // when the last heartbeat that came by was sent; zero if none was
 	syncs    int
 	resyncs  map[string]int
 	repaired int
@@ -44,22 +43,29 @@ func (n *Node) State() State {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := State{
-		Level: n.state.level, Word: !n.state.word.IsZero(), Syncs: n.state.syncs,
+		Level: n.state.level, Syncs: n.state.syncs,
 		Snapshots: maps.Clone(n.state.resyncs), Repaired: n.state.repaired,
 		Owed: owed, Lost: n.state.lost, Warnings: warnings,
 	}
-	if s.Word {
-		s.Staleness = n.options.Now().Sub(n.state.word)
+	if word := n.word.Load(); word != 0 {
+		s.Word, s.Staleness = true, n.elapsed()-time.Duration(word)
 	}
 	return s
 }
 
-// Fresh says whether there was word from the cluster within a time.
+// Fresh says whether there was word from the cluster within a time. It costs one
+// look at the clock.
 func (n *Node) Fresh(within time.Duration) bool {
-	n.mu.Lock()
-	word := n.state.word
-	n.mu.Unlock()
-	return !word.IsZero() && n.options.Now().Sub(word) <= within
+	word := n.word.Load()
+	return word != 0 && n.elapsed()-time.Duration(word) <= within
+}
+
+// elapsed is how long the node has been there.
+func (n *Node) elapsed() time.Duration {
+	if n.options.Now != nil {
+		return n.options.Now().Sub(n.base)
+	}
+	return time.Since(n.base) // which looks at the monotonic clock only
 }
 
 func (n *Node) begun() {
@@ -76,13 +82,11 @@ func (n *Node) snapshot(why string) {
 }
 
 // heard notes that everything is known that the cluster knew at a time.
-func (n *Node) heard(sent time.Time) {
+func (n *Node) heard(sent time.Duration) {
 	n.mu.Lock()
 	first := !n.state.level
 	n.state.level, n.state.lost = true, ""
-	if sent.After(n.state.word) {
-		n.state.word = sent
-	}
+	n.word.Store(max(n.word.Load(), int64(sent), 1))
 	n.mu.Unlock()
 	if first {
 		n.options.Tell(Event{What: "level"})
