@@ -134,11 +134,19 @@ func (o *owed) forgotten() bool {
 	return o.more
 }
 
-// all says that a repair has sent what was forgotten.
-func (o *owed) all() {
+func (o *owed) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.more = true
+}
+
+// recall says whether something was forgotten, which the caller will find and send.
+func (o *owed) recall() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	forgotten := o.more
 	o.more = false
+	return forgotten
 }
 
 func (o *owed) take() []revocation.Record {

@@ -24,10 +24,11 @@ type receiver struct {
 	// seen is what the feed has, while all of it is being delivered and until what
 	// it lacks has been repaired; else nil. Until then no cursor is kept: after a
 	// crash everything begins anew.
-	seen     *seen
-	repaired atomic.Bool
-	whole    atomic.Bool // nothing is being repaired
-	cursor   []byte
+	seen   *seen
+	cursor []byte
+
+	whole    atomic.Bool // makeWhole does not run
+	repaired atomic.Bool // it has sent all that was lacking
 
 	progress atomic.Int64 // when something was delivered last, since the node's base
 
@@ -83,12 +84,14 @@ func (r *receiver) Beat(beat uint64) error {
 	if !own { // of an earlier Sync
 		return nil
 	}
-	if !r.level {
-		r.level = true
-		r.helpers.Go(r.makeWhole)
+	if r.seen == nil && r.node.owed.forgotten() {
+		return errForgotten
 	}
-	if r.node.owed.count() > 0 && r.whole.CompareAndSwap(true, false) { // not while makeWhole runs
-		r.helpers.Go(r.makeWhole)
+	if !r.level || r.node.owed.count() > 0 && r.whole.Load() {
+		r.level = true
+		r.whole.Store(false)
+		seen := r.seen
+		r.helpers.Go(func() { r.makeWhole(seen) })
 	}
 	if r.seen != nil && r.repaired.Load() {
 		r.seen = nil
@@ -100,15 +103,19 @@ func (r *receiver) Beat(beat uint64) error {
 	return nil
 }
 
-// makeWhole sends the cluster what it lacks. It begins once the node is level.
-func (r *receiver) makeWhole() {
+// errForgotten ends a Sync so that the next delivers all that the feed has, and
+// shows what it lacks.
+var errForgotten = errors.New("more did not reach the cluster than could be remembered")
+
+// makeWhole sends the cluster what it lacks, once the node is level: all of it, if
+// it is known what the feed has, and what did not reach it before.
+func (r *receiver) makeWhole(seen *seen) {
 	defer r.whole.Store(true)
-	if r.seen != nil && !r.repaired.Load() {
-		if err := r.repair(); err != nil {
+	if seen != nil && !r.repaired.Load() {
+		if err := r.repair(seen); err != nil {
 			r.end(fmt.Errorf("repairing: %w", err))
 			return
 		}
-		r.node.owed.all()
 		r.repaired.Store(true)
 	}
 	if err := r.node.pay(r.ctx); err != nil {

@@ -13,7 +13,16 @@ import (
 // All nodes of a cluster may have to do so at once: each waits a while, and begins
 // somewhere else, so that mostly each record is sent by one of them, and the
 // others see it come by.
-func (r *receiver) repair() error {
+func (r *receiver) repair(seen *seen) (err error) {
+	// What is forgotten from here on is for the next; what was forgotten before is
+	// stored by the time that the scan begins.
+	if r.node.owed.recall() {
+		defer func() {
+			if err != nil {
+				r.node.owed.forget()
+			}
+		}()
+	}
 	sleep(r.ctx, jitter(r.node.options.Spread))
 	from := revocation.Key{Kind: revocation.KindToken}
 	for i := range from.Digest {
@@ -21,12 +30,12 @@ func (r *receiver) repair() error {
 	}
 	begin := from
 	for wrapped := false; ; {
-		lacking, next, err := r.lacking(from)
+		lacking, next, err := r.lacking(seen, from)
 		if err != nil {
 			return err
 		}
 		// Others may have been faster.
-		if lacking = r.seen.lacks(lacking); len(lacking) > 0 {
+		if lacking = seen.lacks(lacking); len(lacking) > 0 {
 			if err := r.node.apply(r.ctx, lacking); err != nil {
 				return err
 			}
@@ -52,14 +61,14 @@ var errEnough = errors.New("enough")
 
 // lacking returns records from a key on that the feed lacks, at most MaxBatch, and
 // where to go on; nil at the end.
-func (r *receiver) lacking(from revocation.Key) (list []revocation.Record, next *revocation.Key, err error) {
+func (r *receiver) lacking(seen *seen, from revocation.Key) (list []revocation.Record, next *revocation.Key, err error) {
 	looked := 0
 	err = r.node.list.Scan(r.ctx, from, func(record revocation.Record) error {
 		if looked++; looked > scanned || len(list) == MaxBatch {
 			next = &record.Key
 			return errEnough
 		}
-		list = append(list, r.seen.lacks([]revocation.Record{record})...)
+		list = append(list, seen.lacks([]revocation.Record{record})...)
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {

@@ -56,9 +56,14 @@ type Engine struct {
 	js   jetstream.JetStream
 	node string // in the subject of this node's heartbeats
 
-	mu       sync.Mutex
-	closed   bool
-	warnings []string
+	ctx   context.Context // ends when the engine is closed
+	stop  context.CancelFunc
+	using sync.WaitGroup // the calls under way
+
+	mu         sync.Mutex
+	away       error // why the last attempt to connect failed
+	warnings   []string
+	maxMessage int // of the stream, in bytes; 0 if it sets no limit
 }
 
 var _ cluster.Engine = (*Engine)(nil)
@@ -67,6 +72,8 @@ var _ cluster.Engine = (*Engine)(nil)
 // is no error.
 func Open(c Config) (*Engine, error) {
 	c.setDefaults()
+	e := &Engine{c: c, node: nuid.Next()}
+	e.ctx, e.stop = context.WithCancel(context.Background())
 	options := append([]nats.Option{
 		nats.Name("caddy-token-revocation"),
 		nats.RetryOnFailedConnect(true),
@@ -78,19 +85,21 @@ func Open(c Config) (*Engine, error) {
 		nats.MaxPingsOutstanding(2),
 		nats.Timeout(3 * time.Second),
 		nats.IgnoreAuthErrorAbort(), // credentials may be mended on the server
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { e.notConnected(err) }),
+		nats.ConnectHandler(func(*nats.Conn) { e.notConnected(nil) }),
+		nats.ReconnectHandler(func(*nats.Conn) { e.notConnected(nil) }),
 	}, c.Options...)
-	conn, err := nats.Connect(join(c.URLs), options...)
-	if err != nil {
+	var err error
+	if e.conn, err = nats.Connect(join(c.URLs), options...); err != nil {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
-	e := &Engine{c: c, conn: conn, node: nuid.Next()}
 	if c.Domain != "" {
-		e.js, err = jetstream.NewWithDomain(conn, c.Domain)
+		e.js, err = jetstream.NewWithDomain(e.conn, c.Domain)
 	} else {
-		e.js, err = jetstream.New(conn)
+		e.js, err = jetstream.New(e.conn)
 	}
 	if err != nil {
-		conn.Close()
+		e.conn.Close()
 		return nil, fmt.Errorf("using JetStream: %w", err)
 	}
 	return e, nil
@@ -128,15 +137,15 @@ func (e *Engine) records() string         { return e.c.Prefix + ".records" }
 func (e *Engine) beats(who string) string { return e.c.Prefix + ".beat." + who }
 
 // Apply implements [cluster.Engine]. All records are one message, which lives as
-// long as the last of them, or several where that is too large for the server.
+// long as the last of them, or several at once where that is too large for the
+// server.
 func (e *Engine) Apply(ctx context.Context, records []revocation.Record) error {
 	body := cluster.AppendRecords(nil, records)
-	if limit := e.conn.MaxPayload() - overhead; limit > 0 && int64(len(body)) > limit && len(records) > 1 {
+	if len(body) > e.room() && len(records) > 1 {
 		half := len(records) / 2
-		if err := e.Apply(ctx, records[:half]); err != nil {
-			return err
-		}
-		return e.Apply(ctx, records[half:])
+		other := make(chan error)
+		go func() { other <- e.Apply(ctx, records[half:]) }()
+		return errors.Join(e.Apply(ctx, records[:half]), <-other)
 	}
 	var end time.Time
 	for i := range records {
@@ -145,6 +154,17 @@ func (e *Engine) Apply(ctx context.Context, records []revocation.Record) error {
 		}
 	}
 	return e.send(ctx, e.records(), body, time.Until(end)+e.c.Grace)
+}
+
+// room is how large the body of a message may be.
+func (e *Engine) room() int {
+	room := int(e.conn.MaxPayload()) // 0 before it is known
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.maxMessage > 0 && (room == 0 || e.maxMessage < room) {
+		room = e.maxMessage
+	}
+	return max(room-overhead, 0)
 }
 
 // overhead is room for subject and header fields of a message.
@@ -162,19 +182,27 @@ const forever = 50 * 365 * 24 * time.Hour
 // send publishes a message and waits until the stream has it. Its answer comes
 // when it is as durable as the stream is configured to make it.
 func (e *Engine) send(ctx context.Context, subject string, body []byte, life time.Duration) error {
-	if e.isClosed() {
-		return revocation.ErrClosed
+	ctx, leave, err := e.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := e.connected(); err != nil {
+		return err
 	}
 	message := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{}}
 	if life < forever {
 		seconds := max(int64(life/time.Second)+1, 1)
 		message.Header.Set(jetstream.MsgTTLHeader, strconv.FormatInt(seconds, 10)+"s")
 	}
-	_, err := e.js.PublishMsg(ctx, message, jetstream.WithExpectStream(e.c.Stream), jetstream.WithRetryAttempts(0))
-	if err != nil {
-		return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, err)
+	_, err = e.js.PublishMsg(ctx, message, jetstream.WithExpectStream(e.c.Stream), jetstream.WithRetryAttempts(0))
+	switch {
+	case err == nil:
+		return nil
+	case e.ctx.Err() != nil:
+		err = errors.Join(revocation.ErrClosed, err)
 	}
-	return nil
+	return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, err)
 }
 
 // Warnings implements [cluster.Engine].
@@ -184,19 +212,53 @@ func (e *Engine) Warnings() []string {
 	return e.warnings
 }
 
-func (e *Engine) isClosed() bool {
+// enter lets a call use the connection until it leaves. Its context ends with the
+// engine.
+func (e *Engine) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.closed
+	if e.ctx.Err() != nil {
+		return nil, nil, revocation.ErrClosed
+	}
+	e.using.Add(1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(e.ctx, func() { cancel(revocation.ErrClosed) })
+	return ctx, func() { stop(); cancel(nil); e.using.Done() }, nil
 }
 
 // Close implements [cluster.Engine].
 func (e *Engine) Close() error {
 	e.mu.Lock()
-	e.closed = true
+	e.stop()
 	e.mu.Unlock()
+	e.using.Wait()
 	e.conn.Close()
 	return nil
 }
 
-var errDisconnected = errors.New("the connection to NATS was lost")
+// ErrDisconnected says that there is no connection, and wraps why.
+var ErrDisconnected = errors.New("not connected to NATS")
+
+// connected is nil, or ErrDisconnected.
+func (e *Engine) connected() error {
+	if e.conn.IsConnected() {
+		return nil
+	}
+	return e.disconnected()
+}
+
+func (e *Engine) disconnected() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.away != nil {
+		return fmt.Errorf("%w: %w", ErrDisconnected, e.away)
+	}
+	return ErrDisconnected
+}
+
+// notConnected notes why an attempt to connect failed, nil if it did not.
+func (e *Engine) notConnected(why error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.away = why
+}

@@ -1,120 +1,105 @@
 package natscluster
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/binary"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
-	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/boltstore"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/cluster"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/clustertest"
 )
 
-// startServer runs a NATS server in this process.
-func startServer(t testing.TB, dir string, port int) *server.Server {
+func TestConformance(t *testing.T) {
+	clustertest.Run(t, func(t *testing.T) clustertest.Place { return newPlace(t, nil) })
+}
+
+// place is a NATS server in this process. It implements [clustertest.Place].
+type place struct {
+	t      testing.TB
+	dir    string
+	port   int
+	change func(*server.Options) // before each start, unless nil
+	server *server.Server
+}
+
+const testGrace = 2 * time.Second
+
+func newPlace(t testing.TB, change func(*server.Options)) *place {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{
-		ServerName: "test", Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: dir, SyncAlways: true,
-	})
+	p := &place{t: t, dir: t.TempDir(), port: -1, change: change}
+	p.Start()
+	t.Cleanup(p.Stop)
+	return p
+}
+
+func (p *place) data() string { return filepath.Join(p.dir, "data") }
+
+func (p *place) Start() {
+	p.t.Helper()
+	options := &server.Options{
+		ServerName: "test", Host: "127.0.0.1", Port: p.port, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: p.data(), SyncAlways: true,
+	}
+	if p.change != nil {
+		p.change(options)
+	}
+	p.server = startServer(p.t, options)
+	p.port = options.Port // which it chose
+}
+
+// startServer runs a NATS server in this process.
+func startServer(t testing.TB, options *server.Options) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(20 * time.Second) {
 		t.Fatal("the server does not start")
 	}
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
 	return s
 }
 
-type node struct {
-	*cluster.Node
-	list *revocation.Denylist
+func (p *place) Stop() {
+	p.server.Shutdown()
+	p.server.WaitForShutdown()
 }
 
-func join_(t testing.TB, url string, path string) *node {
-	t.Helper()
-	store, err := boltstore.Open(t.Context(), path, 0)
+func (p *place) Wipe() {
+	if err := os.RemoveAll(p.data()); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *place) Save() (restore func()) {
+	saved := filepath.Join(p.t.(*testing.T).TempDir(), "saved")
+	if err := os.CopyFS(saved, os.DirFS(p.data())); err != nil {
+		p.t.Fatal(err)
+	}
+	return func() {
+		p.Wipe()
+		if err := os.CopyFS(p.data(), os.DirFS(saved)); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+func (p *place) config() Config {
+	return Config{URLs: []string{p.server.ClientURL()}, Grace: testGrace}
+}
+
+func (p *place) Open() (cluster.Engine, error) { return Open(p.config()) }
+
+func (p *place) Grace() time.Duration { return testGrace }
+
+func (p *place) Left() int {
+	info, err := p.server.Jsz(nil)
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	list, err := revocation.Open(t.Context(), store, revocation.Options{CacheBytes: 1 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	engine, err := Open(Config{URLs: []string{url}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := &node{cluster.Join(list, engine, cluster.Options{Beat: 200 * time.Millisecond, Tell: func(e cluster.Event) { t.Logf("%+v", e) }}), list}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := list.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
-}
-
-func (n *node) waitLevel(t testing.TB) {
-	t.Helper()
-	for range 2000 {
-		if n.State().Level {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	t.Fatalf("not level: %+v", n.State())
-}
-
-func record(i int) revocation.Record {
-	return revocation.Record{
-		Key:     revocation.Key{Kind: revocation.KindToken, Digest: sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i)))},
-		Revoked: time.Now(), Expires: time.Now().Add(time.Hour), By: "client",
-	}
-}
-
-func (n *node) wants(t testing.TB, i int, want revocation.Outcome) time.Duration {
-	t.Helper()
-	began := time.Now()
-	key := record(i).Key
-	for range 20000 {
-		if n.list.Check(&key).Outcome == want {
-			return time.Since(began)
-		}
-		time.Sleep(200 * time.Microsecond)
-	}
-	t.Fatalf("record %d is not known: %+v", i, n.State())
-	return 0
-}
-
-func TestFirst(t *testing.T) {
-	s := startServer(t, t.TempDir(), -1)
-	dir := t.TempDir()
-	var nodes []*node
-	for i := range 3 {
-		nodes = append(nodes, join_(t, s.ClientURL(), filepath.Join(dir, string(rune('a'+i)))))
-	}
-	for _, n := range nodes {
-		n.waitLevel(t)
-	}
-	for i := range 20 {
-		if err := nodes[i%3].list.Revoke(context.Background(), record(i)); err != nil {
-			t.Fatal(err)
-		}
-		for _, n := range nodes {
-			t.Log(n.wants(t, i, revocation.Revoked))
-		}
-	}
-	for _, n := range nodes {
-		t.Logf("%+v", n.State())
-	}
+	return info.Consumers + p.server.NumClients()
 }

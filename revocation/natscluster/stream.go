@@ -29,8 +29,10 @@ func (e *Engine) stream(ctx context.Context) (jetstream.Stream, error) {
 			MaxBytes:    e.c.MaxBytes,
 			Discard:     jetstream.DiscardNew, // a full stream must not forget what it has
 			AllowMsgTTL: true,
-			DenyDelete:  true,
-			Metadata:    map[string]string{incarnationKey: nuid.Next()},
+			// What disappears under a running node, that node does not notice.
+			DenyDelete: true,
+			DenyPurge:  true,
+			Metadata:   map[string]string{incarnationKey: nuid.Next()},
 		})
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node was faster
 			stream, err = e.js.Stream(ctx, e.c.Stream)
@@ -66,10 +68,11 @@ func (e *Engine) inspect(info *jetstream.StreamInfo) error {
 	limited := c.MaxMsgs > 0 || c.MaxBytes > 0 || c.MaxMsgsPerSubject > 0
 	warn(limited && c.Discard != jetstream.DiscardNew, "a full stream removes the oldest revocations: set discard to new")
 	warn(c.MaxMsgsPerSubject > 0, "max_msgs_per_subject removes revocations: set it to -1")
+	warn(!c.DenyPurge || !c.DenyDelete, "running gateways do not notice what is removed from it: set deny_delete and deny_purge")
 	warn(c.NoAck, "it acknowledges nothing: unset no_ack")
 	warn(c.Metadata[incarnationKey] == "", "its metadata do not say which stream of this name it is: only its creation time does")
 	e.mu.Lock()
-	e.warnings = warnings
+	e.warnings, e.maxMessage = warnings, max(int(c.MaxMsgSize), 0)
 	e.mu.Unlock()
 	return nil
 }

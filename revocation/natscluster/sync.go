@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
@@ -18,6 +19,8 @@ const (
 	askTimeout = 5 * time.Second
 	// ahead bounds what the server sends ahead of what was received.
 	aheadMessages, aheadBytes = 1000, 8 << 20
+	// heartbeat is how often the server says that it is there while it has nothing.
+	heartbeat = 2 * time.Second
 	// together bounds the records that are delivered at once.
 	together = 16 << 10
 	// forget is when the server removes the consumer of a node that has gone.
@@ -27,14 +30,16 @@ const (
 // Sync implements [cluster.Engine]. It reads the stream through a consumer of its
 // own, which numbers what it sends: a number that is left out is a gap.
 func (e *Engine) Sync(ctx context.Context, encoded []byte, to cluster.Receiver) error {
-	if e.isClosed() {
-		return revocation.ErrClosed
+	ctx, leave, err := e.enter(ctx)
+	if err != nil {
+		return err
 	}
-	f := &feed{engine: e, to: to, messages: make(chan jetstream.Msg, aheadMessages), failed: make(chan error, 1)}
+	defer leave()
+	f := &feed{engine: e, to: to}
+	defer f.close()
 	if err := f.open(ctx, encoded); err != nil {
 		return err
 	}
-	defer f.close()
 	return f.run(ctx)
 }
 
@@ -44,9 +49,6 @@ type feed struct {
 	to       cluster.Receiver
 	stream   jetstream.Stream
 	consumer jetstream.Consumer
-	consume  jetstream.ConsumeContext
-	messages chan jetstream.Msg
-	failed   chan error
 
 	at       cursor // of the last message with records
 	received uint64 // the consumer's number of the last message
@@ -55,6 +57,9 @@ type feed struct {
 }
 
 func (f *feed) open(ctx context.Context, encoded []byte) error {
+	if err := f.engine.connected(); err != nil {
+		return err
+	}
 	asking, cancel := context.WithTimeout(ctx, 4*askTimeout)
 	defer cancel()
 	var err error
@@ -91,62 +96,70 @@ func (f *feed) open(ctx context.Context, encoded []byte) error {
 	// become another in between.
 	if why == "" {
 		if _, why, err := f.engine.proven(asking, f.stream, encoded); err != nil || why != "" {
-			f.close()
 			return errors.Join(fmt.Errorf("%w: %s", cluster.ErrGap, why), err)
 		}
 	} else if info, err := f.stream.Info(asking); err != nil || incarnation(info) != at.Stream {
-		f.close()
 		return errors.Join(fmt.Errorf("%w: the stream became another", cluster.ErrGap), err)
-	}
-	f.consume, err = f.consumer.Consume(func(m jetstream.Msg) {
-		select {
-		case f.messages <- m:
-		case <-ctx.Done():
-		}
-	}, jetstream.PullMaxMessagesWithBytesLimit(aheadMessages, aheadBytes), jetstream.PullExpiry(5*time.Second), jetstream.PullHeartbeat(time.Second),
-		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { f.fail(err) }))
-	if err != nil {
-		f.close()
-		return fmt.Errorf("reading the stream: %w", err)
 	}
 	return nil
 }
 
-func (f *feed) fail(err error) {
-	select {
-	case f.failed <- err:
-	default:
-	}
-}
-
+// close lets the server forget the consumer. If it cannot be asked to, it does so
+// by itself.
 func (f *feed) close() {
-	if f.consume != nil {
-		f.consume.Stop()
-		<-f.consume.Closed()
+	if f.consumer == nil || !f.engine.conn.IsConnected() {
+		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if f.consumer != nil && f.engine.conn.IsConnected() { // else the server will do it
-		_ = f.stream.DeleteConsumer(ctx, f.consumer.CachedInfo().Name)
+	_ = f.stream.DeleteConsumer(ctx, f.consumer.CachedInfo().Name)
+}
+
+// run asks for one portion after the other: what is under way is bounded, and
+// nothing is lost while the receiver takes its time.
+func (f *feed) run(ctx context.Context) error {
+	// Without the deadline of ctx: Fetch would ask accordingly.
+	fetching, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	lost := f.engine.conn.StatusChanged()
+	defer f.engine.conn.RemoveStatusListener(lost)
+	if err := f.engine.connected(); err != nil {
+		return err
+	}
+	for {
+		asked, before := time.Now(), f.received
+		batch, err := f.consumer.Fetch(aheadMessages, jetstream.FetchMaxBytes(aheadBytes),
+			jetstream.FetchHeartbeat(heartbeat), jetstream.FetchContext(fetching))
+		if err == nil {
+			err = f.portion(ctx, batch.Messages(), lost)
+		}
+		if err == nil {
+			err = batch.Error()
+		}
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return fmt.Errorf("reading the stream: %w", err)
+		case f.received == before && time.Since(asked) < heartbeat:
+			return fmt.Errorf("%w: the server does not send what it has", cluster.ErrGap)
+		}
 	}
 }
 
-func (f *feed) run(ctx context.Context) error {
-	lost := f.engine.conn.StatusChanged()
-	defer f.engine.conn.RemoveStatusListener(lost)
-	if !f.engine.conn.IsConnected() {
-		return errDisconnected
-	}
+// portion receives messages until there are no more.
+func (f *feed) portion(ctx context.Context, messages <-chan jetstream.Msg, lost <-chan nats.Status) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-lost:
-			return errDisconnected
-		case err := <-f.failed:
-			return fmt.Errorf("reading the stream: %w", err)
-		case m := <-f.messages:
-			if err := f.take(ctx, m); err != nil {
+			return ErrDisconnected
+		case m, ok := <-messages:
+			if !ok {
+				return nil
+			}
+			if err := f.take(ctx, m, messages); err != nil {
 				return err
 			}
 		}
@@ -154,8 +167,8 @@ func (f *feed) run(ctx context.Context) error {
 }
 
 // take receives a message, and what has come with it.
-func (f *feed) take(ctx context.Context, m jetstream.Msg) error {
-	for {
+func (f *feed) take(ctx context.Context, m jetstream.Msg, more <-chan jetstream.Msg) error {
+	for ok := true; ok; {
 		if err := f.message(ctx, m); err != nil {
 			return err
 		}
@@ -163,11 +176,10 @@ func (f *feed) take(ctx context.Context, m jetstream.Msg) error {
 			break
 		}
 		select {
-		case m = <-f.messages:
-			continue
+		case m, ok = <-more:
 		default:
+			ok = false
 		}
-		break
 	}
 	return f.deliver(ctx)
 }

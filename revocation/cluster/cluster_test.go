@@ -1,0 +1,162 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+func record(i int) revocation.Record {
+	k := revocation.Key{Kind: revocation.KindToken}
+	k.Digest[0], k.Digest[1], k.Digest[2] = byte(i>>16), byte(i>>8), byte(i)
+	return revocation.Record{
+		Key: k, Revoked: time.UnixMilli(1_700_000_000_000).UTC(), Expires: time.Unix(4_000_000_000, 0).UTC(), By: "client",
+	}
+}
+
+func records(from, to int) (list []revocation.Record) {
+	for i := from; i < to; i++ {
+		list = append(list, record(i))
+	}
+	return list
+}
+
+func TestWire(t *testing.T) {
+	full := record(3)
+	full.Effect, full.Version, full.Operator = revocation.Restored, 1<<40, true
+	full.Reason, full.Issuer, full.Value = strings.Repeat("r", revocation.MaxText), "i", ""
+	for _, list := range [][]revocation.Record{nil, records(0, 1), records(0, MaxBatch), {full, record(1), full}} {
+		got, err := ParseRecords(AppendRecords([]byte{}, list))
+		if err != nil || !slices.Equal(got, list) {
+			t.Errorf("%d records came back as %d, %v", len(list), len(got), err)
+		}
+	}
+}
+
+// What is not whole is nothing, wherever it was cut; what was cut between two
+// records cannot be told, but for that engines keep their messages whole.
+func TestWireCut(t *testing.T) {
+	whole := AppendRecords(nil, records(0, 3))
+	between := 0
+	for n := range whole {
+		got, err := ParseRecords(whole[:n])
+		switch {
+		case err == nil:
+			if between++; !slices.Equal(got, records(0, len(got))) {
+				t.Errorf("cut at %d there is something else", n)
+			}
+		case !errors.Is(err, ErrForeign), got != nil:
+			t.Errorf("cut at %d: %d records, %v", n, len(got), err)
+		}
+	}
+	if between != 3 {
+		t.Errorf("%d cuts were taken for the whole; want those between records", between)
+	}
+	for _, b := range [][]byte{{}, {0}, {2}, append(slices.Clone(whole), 1), append([]byte{2}, whole[1:]...)} {
+		if _, err := ParseRecords(b); !errors.Is(err, ErrForeign) {
+			t.Errorf("ParseRecords(%.10x…) = %v; want ErrForeign", b, err)
+		}
+	}
+}
+
+func FuzzParseRecords(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(AppendRecords(nil, records(0, 2)))
+	long := record(1)
+	long.Reason = strings.Repeat("x", 300)
+	f.Add(AppendRecords(nil, []revocation.Record{long}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		list, err := ParseRecords(b)
+		if err != nil {
+			if !errors.Is(err, ErrForeign) || list != nil {
+				t.Fatalf("%d records and %v", len(list), err)
+			}
+			return
+		}
+		again, err := ParseRecords(AppendRecords(nil, list))
+		if err != nil || !slices.Equal(again, list) {
+			t.Fatalf("%+v came back as %+v, %v", list, again, err)
+		}
+	})
+}
+
+func TestSeen(t *testing.T) {
+	s := newSeen()
+	s.add(records(0, 1000))
+	s.add(nil)
+	if lacks := s.lacks(records(0, 1000)); len(lacks) > 0 {
+		t.Errorf("%d records are lacking that were added", len(lacks))
+	}
+	// Whatever else a record says makes it another.
+	for name, change := range map[string]func(*revocation.Record){
+		"key":     func(r *revocation.Record) { r.Key.Digest[31] = 1 },
+		"kind":    func(r *revocation.Record) { r.Key.Kind++ },
+		"end":     func(r *revocation.Record) { r.Expires = r.Expires.Add(time.Second) },
+		"version": func(r *revocation.Record) { r.Version++ },
+		"effect":  func(r *revocation.Record) { r.Effect = revocation.Restored },
+		"client":  func(r *revocation.Record) { r.By = "other" },
+	} {
+		r := record(5)
+		change(&r)
+		if lacks := s.lacks([]revocation.Record{record(5), r}); len(lacks) != 1 || lacks[0] != r {
+			t.Errorf("with another %s, %d records are lacking", name, len(lacks))
+		}
+	}
+	other := newSeen()
+	if r := record(1); other.hash(&r) == s.hash(&r) {
+		t.Error("two sets hash the same")
+	}
+}
+
+func TestOwed(t *testing.T) {
+	var o owed
+	o.add(records(0, 10))
+	o.add(records(10, 20))
+	if o.count() != 20 || o.forgotten() {
+		t.Fatalf("%d are owed, forgotten: %t", o.count(), o.forgotten())
+	}
+	if list := o.take(); !slices.Equal(list, records(0, 20)) || o.count() != 0 {
+		t.Fatalf("took %d, %d left", len(list), o.count())
+	}
+	o.add(make([]revocation.Record, maxOwed))
+	if o.forgotten() {
+		t.Error("what there is room for was forgotten")
+	}
+	o.add(records(0, 1))
+	if o.count() != maxOwed || !o.forgotten() {
+		t.Errorf("%d are owed, forgotten: %t", o.count(), o.forgotten())
+	}
+	if !o.recall() || o.forgotten() || o.recall() {
+		t.Error("what was forgotten is recalled once")
+	}
+	o.forget()
+	if !o.forgotten() {
+		t.Error("a repair that failed is forgotten")
+	}
+}
+
+func TestJitter(t *testing.T) {
+	for range 1000 {
+		d := time.Duration(1 + rand.Int64N(int64(time.Minute)))
+		if j := jitter(d); j < d/2 || j > d {
+			t.Fatalf("of %s comes %s", d, j)
+		}
+	}
+}
+
+// No encoded record is the beginning of another, so that no two lists of records
+// have the same bytes.
+func TestWireUnambiguous(t *testing.T) {
+	a, b := record(1), record(1)
+	a.By, a.Reason = "ab", "c"
+	b.By, b.Reason = "a", "bc"
+	if bytes.Equal(AppendRecords(nil, []revocation.Record{a}), AppendRecords(nil, []revocation.Record{b})) {
+		t.Error("two records have the same bytes")
+	}
+}

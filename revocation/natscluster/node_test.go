@@ -1,0 +1,140 @@
+package natscluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/boltstore"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/cluster"
+)
+
+// node is a denylist that is part of a cluster.
+type node struct {
+	*cluster.Node
+	t    testing.TB
+	list *revocation.Denylist
+}
+
+// newNode joins a cluster, and does not wait for it.
+func newNode(t testing.TB, c Config) *node {
+	t.Helper()
+	store, err := boltstore.Open(context.Background(), filepath.Join(t.TempDir(), "denylist.db"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := revocation.Open(context.Background(), store, revocation.Options{CacheBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{cluster.Join(list, engine, cluster.Options{
+		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: 300 * time.Millisecond,
+	}), t, list}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Errorf("closing a node: %v", err)
+		}
+		if err := list.Close(); err != nil {
+			t.Errorf("closing a denylist: %v", err)
+		}
+	})
+	return n
+}
+
+// levelNode is one that knows all that the cluster knows.
+func levelNode(t testing.TB, c Config) *node {
+	t.Helper()
+	n := newNode(t, c)
+	n.isLevel()
+	return n
+}
+
+func levelNodes(t testing.TB, count int, c Config) (nodes []*node) {
+	t.Helper()
+	for range count {
+		nodes = append(nodes, levelNode(t, c))
+	}
+	return nodes
+}
+
+func (n *node) isLevel() {
+	n.t.Helper()
+	asked := time.Now()
+	eventually(n.t, "the node is level", func() bool {
+		s := n.State()
+		return s.Level && s.Word && s.Staleness < time.Since(asked)
+	})
+}
+
+func (n *node) revoke(list ...revocation.Record) {
+	n.t.Helper()
+	if err := n.list.Revoke(n.t.Context(), list...); err != nil {
+		n.t.Fatalf("Revoke: %v", err)
+	}
+}
+
+func (n *node) knows(list ...revocation.Record) bool {
+	return !slices.ContainsFunc(list, func(r revocation.Record) bool { return n.list.Check(&r.Key).Outcome != revocation.Revoked })
+}
+
+// wants waits until all nodes refuse all records.
+func wants(t testing.TB, nodes []*node, list ...revocation.Record) {
+	t.Helper()
+	for _, n := range nodes {
+		eventually(t, "a node knows what was revoked", func() bool { return n.knows(list...) })
+	}
+}
+
+func eventually(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	const patience = 40 * time.Second // the machine may be slow
+	for end := time.Now().Add(patience); !so(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
+func record(i int) revocation.Record {
+	return revocation.Record{
+		Key: revocation.Key{
+			Kind:   revocation.KindToken,
+			Digest: sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i))),
+		},
+		Revoked: time.Now(), Expires: time.Now().Add(6 * time.Hour), By: "client",
+	}
+}
+
+func records(from, to int) (list []revocation.Record) {
+	for i := from; i < to; i++ {
+		list = append(list, record(i))
+	}
+	return list
+}
+
+// operator is a connection of somebody who meddles with streams.
+func operator(t testing.TB, url string) jetstream.JetStream {
+	t.Helper()
+	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}

@@ -1,0 +1,167 @@
+package revocation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+// What is decided on here is published as it is stored, once; what is received, or
+// loaded, is not.
+func TestJoin(t *testing.T) {
+	f := newFixture(t)
+	f.revoke(record(1, time.Hour))
+	var published []revocation.Record
+	leave := f.Join(func(_ context.Context, records []revocation.Record) error {
+		published = append(published, records...)
+		return nil
+	})
+	f.revoke(record(2, time.Hour), record(3, -time.Hour))
+	if err := f.Receive(t.Context(), []revocation.Record{record(4, time.Hour)}, []byte("cursor")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Restore(t.Context(), key(2), revocation.Decision{By: "operator"}); err != nil {
+		t.Fatal(err)
+	}
+	f.revoke(record(2, time.Hour))
+	var keys []revocation.Key
+	var versions []uint64
+	for _, r := range published {
+		keys, versions = append(keys, r.Key), append(versions, r.Version)
+	}
+	if !slices.Equal(keys, []revocation.Key{key(2), key(2), key(2)}) || !slices.IsSorted(versions) || versions[0] == versions[2] {
+		t.Errorf("published: %+v", published)
+	}
+	stored, err := f.store.Get(key(2))
+	if err != nil || stored != published[2] {
+		t.Errorf("stored %+v, %v; published %+v", stored, err, published[2])
+	}
+	leave()
+	leave()
+	f.revoke(record(5, time.Hour))
+	if len(published) != 3 {
+		t.Error("there is publishing after leaving")
+	}
+}
+
+var errCut = errors.New("cut off")
+
+// What cannot be published is no success, and enforced and durable all the same,
+// also when the time of the caller is up.
+func TestAway(t *testing.T) {
+	f := newFixture(t)
+	f.Join(func(ctx context.Context, _ []revocation.Record) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return errCut
+	})
+	if err := f.Revoke(t.Context(), record(1, time.Hour)); !errors.Is(err, revocation.ErrAway) || !errors.Is(err, errCut) {
+		t.Errorf("Revoke = %v; want ErrAway and why", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.Revoke(ended, record(2, time.Hour)); !errors.Is(err, revocation.ErrAway) {
+		t.Errorf("Revoke = %v; want ErrAway", err)
+	}
+	f.wants(revocation.Revoked, key(1), key(2))
+	f.reopen()
+	f.wants(revocation.Revoked, key(1), key(2))
+}
+
+// What is published but cannot be stored here is no success either, and the
+// reason is the store's.
+func TestPublishedAndNotStored(t *testing.T) {
+	f := newFixture(t)
+	f.Join(func(context.Context, []revocation.Record) error { return nil })
+	fail(&f.store.putError, fmt.Errorf("%w: %w", revocation.ErrNotStored, errDisk))
+	if err := f.Revoke(t.Context(), record(1, time.Hour)); !errors.Is(err, errDisk) || errors.Is(err, revocation.ErrAway) {
+		t.Errorf("Revoke = %v; want the store's error", err)
+	}
+}
+
+// Of two clusters both must have what is promised.
+func TestTwoClusters(t *testing.T) {
+	f := newFixture(t)
+	var first, second error
+	f.Join(func(context.Context, []revocation.Record) error { return first })
+	leave := f.Join(func(context.Context, []revocation.Record) error { return second })
+	f.revoke(record(1, time.Hour))
+	for _, err := range []*error{&first, &second} {
+		*err = errCut
+		if err := f.Revoke(t.Context(), record(2, time.Hour)); !errors.Is(err, revocation.ErrAway) {
+			t.Errorf("Revoke = %v; want ErrAway", err)
+		}
+		*err = nil
+	}
+	second = errCut
+	leave()
+	f.revoke(record(3, time.Hour))
+}
+
+func TestReceive(t *testing.T) {
+	f := newFixture(t)
+	if cursor, err := f.Cursor(); err != nil || cursor != nil {
+		t.Errorf("Cursor = %q, %v; want none", cursor, err)
+	}
+	restored := record(3, time.Hour)
+	restored.Effect, restored.Version = revocation.Restored, 1
+	receive := func(cursor string, records ...revocation.Record) {
+		t.Helper()
+		var c []byte
+		if cursor != "" {
+			c = []byte(cursor)
+		}
+		if err := f.Receive(t.Context(), records, c); err != nil {
+			t.Fatalf("Receive: %v", err)
+		}
+	}
+	f.revoke(record(3, time.Hour))
+	f.wants(revocation.Revoked, key(3)) // and so perhaps cached
+	receive("one", record(1, time.Hour), record(2, -leeway), restored)
+	receive("", record(1, time.Minute), record(3, time.Hour)) // late, and lesser
+	for range 2 {
+		f.wants(revocation.Revoked, key(1))
+		f.wants(revocation.Clear, key(2), key(3))
+		if cursor, err := f.Cursor(); err != nil || string(cursor) != "one" {
+			t.Errorf("Cursor = %q, %v; want one", cursor, err)
+		}
+		f.reopen()
+	}
+	f.clock.move(30 * time.Minute)
+	f.wants(revocation.Revoked, key(1))
+}
+
+// With a record that is not understood nothing is received, and above all no
+// cursor that says that it was.
+func TestReceiveForeign(t *testing.T) {
+	f := newFixture(t)
+	newer := record(2, time.Hour)
+	newer.Key.Kind = 200
+	if err := f.Receive(t.Context(), []revocation.Record{record(1, time.Hour), newer}, []byte("c")); !errors.Is(err, revocation.ErrInvalid) {
+		t.Errorf("Receive = %v; want ErrInvalid", err)
+	}
+	fail(&f.store.putError, fmt.Errorf("%w: %w", revocation.ErrNotStored, errDisk))
+	if err := f.Receive(t.Context(), []revocation.Record{record(1, time.Hour)}, []byte("c")); !errors.Is(err, errDisk) {
+		t.Errorf("Receive = %v; want the store's error", err)
+	}
+	f.wants(revocation.Clear, key(1), key(2))
+	if cursor, err := f.Cursor(); err != nil || cursor != nil {
+		t.Errorf("Cursor = %q, %v; want none", cursor, err)
+	}
+	mend(&f.store.putError)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Receive(t.Context(), nil, nil); !errors.Is(err, revocation.ErrClosed) {
+		t.Errorf("Receive after Close = %v", err)
+	}
+	if _, err := f.Cursor(); !errors.Is(err, revocation.ErrClosed) {
+		t.Errorf("Cursor after Close = %v", err)
+	}
+}
