@@ -25,8 +25,8 @@ var (
 	// ErrInvalid says that a record cannot be stored as it is.
 	ErrInvalid = errors.New("invalid record")
 
-	// ErrAway says that records did not reach the cluster, or may not have. They are
-	// durable and enforced on this node.
+	// ErrAway says that records did not reach the cluster, or may not have. Those that
+	// refuse something are durable and enforced on this node.
 	ErrAway = errors.New("the cluster was not reached")
 
 	// ErrUsed is returned for what may be used only once and has been.

@@ -81,9 +81,10 @@ type Record struct {
 
 // Merge returns the record that stands for both of two records of one key: the
 // one with the higher version; of one version, the one that refuses; and of two
-// that agree, the first revocation with the later end and the later IssuedBefore,
-// so that no repeat, reordering or race can end a revocation early. It is
-// commutative, associative and idempotent.
+// that agree, the first revocation with the later IssuedBefore. It has the later
+// end of both: no repeat, reordering or race can end a revocation early, nor a
+// restoration before what it took back. It is commutative, associative and
+// idempotent.
 func Merge(a, b Record) Record {
 	switch order := cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(b.Effect, a.Effect)); {
 	case order > 0:

@@ -7,16 +7,19 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Publish makes records durable for all nodes of a cluster: when it returns nil,
-// every other node will know them, and until then they are promised to nobody.
-// Trying again is safe.
+// every other node will know them, this one has received them with all that was
+// published before, and until then they are promised to nobody. Trying again is
+// safe.
 type Publish func(ctx context.Context, records []Record) error
 
 // Join has every revocation and restoration that is decided on here published
-// before it is stored, until leave is called. What cannot be published is stored
-// and enforced here all the same, and the error is [ErrAway]. While a denylist has
+// before it is stored, until leave is called. What cannot be published and refuses
+// something is stored and enforced here all the same, and the error is [ErrAway].
+// While a denylist has
 // joined more than one cluster, each has to have what is promised.
 func (d *Denylist) Join(publish Publish) (leave func()) {
 	return d.publishers.add(publish)
@@ -24,7 +27,7 @@ func (d *Denylist) Join(publish Publish) (leave func()) {
 
 // publishers are the clusters that a denylist is part of.
 type publishers struct {
-	mu   sync.Mutex
+	mu   sync.RWMutex
 	list atomic.Pointer[[]*Publish] // nil if there are none
 }
 
@@ -53,17 +56,39 @@ func (p *publishers) change(change func([]*Publish) []*Publish) {
 }
 
 func (p *publishers) publish(ctx context.Context, records []Record) (err error) {
-	if list := p.list.Load(); list != nil {
-		for _, publish := range *list {
-			err = errors.Join(err, (*publish)(ctx, records))
-		}
+	list := p.list.Load()
+	if list == nil {
+		return errors.New("the cluster was left")
+	}
+	for _, publish := range *list {
+		err = errors.Join(err, (*publish)(ctx, records))
 	}
 	return err
 }
 
+// any says whether there is one.
+func (p *publishers) any() bool { return p.list.Load() != nil }
+
+// alone calls f if there is none, and lets none be added meanwhile.
+func (p *publishers) alone(f func() error) (alone bool, err error) {
+	if p.any() {
+		return false, nil
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.any() {
+		return false, nil
+	}
+	return true, f()
+}
+
+// NoCursor is a cursor for [Denylist.Receive] that stands for none: what is stored
+// is void.
+var NoCursor = []byte{}
+
 // Receive makes records durable that were decided on elsewhere, together with a
 // cursor that says up to where this node knows what the others do, and enforces
-// them. Records that have ended are left out. One that this version does not
+// them. Records that have ended long ago are left out. One that this version does not
 // understand is [ErrInvalid], and nothing is received: what a newer version has
 // revoked must not be passed over.
 func (d *Denylist) Receive(ctx context.Context, records []Record, cursor []byte) error {
@@ -72,11 +97,24 @@ func (d *Denylist) Receive(ctx context.Context, records []Record, cursor []byte)
 	if d.closed.Load() {
 		return fmt.Errorf("receiving: %w", ErrClosed)
 	}
-	live, err := d.live(records)
+	known, err := d.live(records, remembered)
 	if err != nil {
 		return fmt.Errorf("receiving: %w", err)
 	}
-	return d.put(ctx, Batch{Records: live, Cursor: cursor})
+	return d.put(ctx, Batch{Records: known, Cursor: cursor})
+}
+
+// remembered is how long a node of a cluster remembers what has ended. Others, with
+// clocks that differ, may take it for live and, of a restoration, let it count more
+// than what is decided here without knowing of it.
+const remembered = time.Hour
+
+// forgotten is the time before which what ended is not even remembered.
+func (d *Denylist) forgotten() time.Time {
+	if d.publishers.any() {
+		return d.ended().Add(-remembered)
+	}
+	return d.ended()
 }
 
 // Cursor is that of the last [Denylist.Receive] that had one, or nil.

@@ -57,10 +57,33 @@ func (d *Denylist) reverse(ctx context.Context, key Key, by Decision, effect Eff
 		r.Version++
 	}
 	r.Effect, r.By, r.Reason, r.Operator, r.Revoked = effect, by.By, by.Reason, true, d.now()
-	if err := d.decide(ctx, []Record{r}); err != nil {
-		return Record{}, err
+	return d.decideReversal(ctx, r)
+}
+
+// decideReversal decides until what is stored is as it was decided, or was decided
+// otherwise since. In a cluster other nodes decide at the same time.
+func (d *Denylist) decideReversal(ctx context.Context, r Record) (stored Record, err error) {
+	for range maxOutweighed {
+		if err := d.decide(ctx, []Record{r}); err != nil {
+			return Record{}, err
+		}
+		stored, err = d.get(r.Key)
+		switch {
+		case err != nil || !d.publishers.any():
+			return stored, err
+		case stored.Effect > r.Effect: // it was restored, and this node did not know
+			if err := d.follow(&r); err != nil {
+				return Record{}, err
+			}
+		case stored.Effect == r.Effect && stored.Expires.After(r.Expires):
+			// It was revoked for longer, and this node did not know: then it is
+			// restored for longer, and whoever hears of that hears of this.
+			r = stored
+		default:
+			return stored, nil
+		}
 	}
-	return d.get(key)
+	return Record{}, fmt.Errorf("%w: others decide otherwise again and again", ErrBusy)
 }
 
 // Get returns the live record of a key, restored or not, as the store has it, or

@@ -25,7 +25,45 @@ func (d *Denylist) Revoke(ctx context.Context, records ...Record) error {
 			return fmt.Errorf("revoking: %w", err)
 		}
 	}
-	return d.decide(ctx, records)
+	for range maxOutweighed {
+		err := d.decide(ctx, records)
+		if err == nil {
+			records, err = d.outweighed(records)
+		}
+		if err != nil || len(records) == 0 {
+			return err
+		}
+	}
+	return fmt.Errorf("revoking: %w: others restore it again and again", ErrBusy)
+}
+
+// maxOutweighed is how often a revocation is decided again because another node
+// restored the same meanwhile.
+const maxOutweighed = 8
+
+// outweighed returns the records that count less than what another node decided
+// before them, and this one did not know yet; with the versions with which they
+// count more. Only in a cluster there are any.
+func (d *Denylist) outweighed(records []Record) (list []Record, err error) {
+	if !d.publishers.any() {
+		return nil, nil
+	}
+	for _, r := range records {
+		stored, err := d.store.Get(r.Key)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("revoking: %w", err)
+		case stored.Effect <= r.Effect || !d.Live(&r):
+			continue
+		}
+		if err := d.follow(&r); err != nil {
+			return nil, fmt.Errorf("revoking: %w", err)
+		}
+		list = append(list, r)
+	}
+	return list, nil
 }
 
 // follow gives a record the version with which it counts beside what is stored.
@@ -65,8 +103,11 @@ func (d *Denylist) Apply(ctx context.Context, records ...Record) error {
 // decide makes records that were decided on here durable: in the cluster first,
 // if there is one, and in the store. The caller is using the store.
 func (d *Denylist) decide(ctx context.Context, records []Record) error {
-	live, err := d.live(records)
+	live, err := d.live(records, 0)
 	if err != nil || len(live) == 0 {
+		return err
+	}
+	if alone, err := d.publishers.alone(func() error { return d.decideAlone(ctx, live) }); alone {
 		return err
 	}
 	away := d.publishers.publish(ctx, live)
@@ -74,6 +115,8 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 		local, cancel := context.WithTimeout(context.WithoutCancel(ctx), localTimeout)
 		defer cancel()
 		ctx = local
+		// What only this node has restored must not pass here.
+		live = slices.DeleteFunc(live, func(r Record) bool { return r.Effect != Refuse })
 	}
 	if err := d.put(ctx, Batch{Records: live}); err != nil {
 		return err
@@ -84,13 +127,28 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	return nil
 }
 
+// decideAlone makes records durable that no cluster has. A cursor from when there
+// was one is void then: the next has to be sent them.
+func (d *Denylist) decideAlone(ctx context.Context, live []Record) error {
+	batch := Batch{Records: live}
+	cursor, err := d.store.Cursor()
+	switch {
+	case err != nil:
+		return fmt.Errorf("revoking: %w", err)
+	case len(cursor) > 0:
+		batch.Cursor = NoCursor
+	}
+	return d.put(ctx, batch)
+}
+
 // localTimeout bounds how long a revocation that did not reach the cluster takes
 // to become durable here.
 const localTimeout = 5 * time.Second
 
-// live returns the records that are live, as they can be stored.
-func (d *Denylist) live(records []Record) ([]Record, error) {
-	now, leeway := d.now(), time.Duration(d.leeway.Load())
+// live returns the records that are live, or were some time ago, as they can be
+// stored.
+func (d *Denylist) live(records []Record, ago time.Duration) ([]Record, error) {
+	now, leeway := d.now().Add(-ago), time.Duration(d.leeway.Load())
 	live := make([]Record, 0, len(records))
 	for _, r := range records {
 		r, err := r.normal()

@@ -14,8 +14,8 @@ const (
 )
 
 // Sweep forgets the records that ended more than the leeway ago, in the index
-// and in the store. The denylist does so by itself; an expired record refuses
-// nothing in any case.
+// and in the store, which in a cluster keeps them an hour longer. The denylist does
+// so by itself; an expired record refuses nothing in any case.
 func (d *Denylist) Sweep(ctx context.Context) error {
 	d.sweepIndex()
 	return d.sweepStore(ctx)
@@ -32,7 +32,7 @@ func (d *Denylist) sweepIndex() {
 }
 
 func (d *Denylist) sweepStore(ctx context.Context) error {
-	if _, err := d.store.Drop(ctx, d.ended()); err != nil {
+	if _, err := d.store.Drop(ctx, d.forgotten()); err != nil {
 		return fmt.Errorf("dropping expired records: %w", err)
 	}
 	return nil

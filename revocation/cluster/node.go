@@ -67,8 +67,9 @@ type Node struct {
 	list    *revocation.Denylist
 	options Options
 
-	queue chan *publication
-	owed  owed
+	queue   chan *publication
+	awaited awaited
+	owed    owed
 
 	base time.Time
 	word atomic.Int64 // when the last heartbeat that came by was sent, since base; 0 if none was
@@ -169,6 +170,9 @@ func (n *Node) cursor() ([]byte, error) {
 	cursor, err := n.list.Cursor()
 	if err != nil {
 		return nil, fmt.Errorf("reading the cursor: %w", err)
+	}
+	if len(cursor) == 0 {
+		return nil, nil
 	}
 	return cursor, nil
 }

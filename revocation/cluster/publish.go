@@ -21,36 +21,65 @@ const (
 // publication is records that wait to be published, and who waits for it.
 type publication struct {
 	records []revocation.Record
-	done    chan error // has room for one
+	done    chan error    // has room for one
+	came    chan struct{} // is closed when all of them have come by
+	missing int           // of them; guarded by awaited
 }
 
 // publish implements [revocation.Publish]. A lone call does not wait for company;
 // what comes while a batch is under way shares the next.
 func (n *Node) publish(ctx context.Context, records []revocation.Record) error {
-	p := &publication{records: records, done: make(chan error, 1)}
-	select {
-	case n.queue <- p:
-	default:
-		n.owed.add(records)
-		return fmt.Errorf("publishing: %w", revocation.ErrBusy)
-	}
-	timer := time.NewTimer(2 * applyTimeout) // in which what is before it ends, too
-	defer timer.Stop()
-	var err error
-	select {
-	case err = <-p.done:
-	case <-timer.C:
-		err = context.DeadlineExceeded
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	case <-n.ctx.Done():
-		err = revocation.ErrClosed
-	}
+	p := &publication{records: records, done: make(chan error, 1), came: make(chan struct{})}
+	n.awaited.add(p)
+	defer n.awaited.forget(p)
+	err := n.published(ctx, p)
 	if err != nil {
-		n.owed.add(records)
+		n.owed.add(refusing(records))
 		return fmt.Errorf("publishing: %w", err)
 	}
 	return nil
+}
+
+// published queues a publication, and returns once the engine has it and it has
+// come by, or that is in doubt.
+func (n *Node) published(ctx context.Context, p *publication) error {
+	select {
+	case n.queue <- p:
+	default:
+		return revocation.ErrBusy
+	}
+	timer := time.NewTimer(2 * applyTimeout) // in which what is before it ends, too
+	defer timer.Stop()
+	done, came := p.done, p.came
+	for done != nil || came != nil {
+		select {
+		case err := <-done:
+			if err != nil {
+				return err
+			}
+			done = nil
+		case <-came:
+			came = nil
+		case <-timer.C:
+			return context.DeadlineExceeded
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-n.ctx.Done():
+			return revocation.ErrClosed
+		}
+	}
+	return nil
+}
+
+// refusing are those of the records that refuse something: what somebody failed
+// to restore is not restored later.
+func refusing(records []revocation.Record) (list []revocation.Record) {
+	for i := range records {
+		if records[i].Effect == revocation.Refuse {
+			list = append(list, records[i])
+		}
+	}
+	return list
 }
 
 // keepPublishing sends batches until ctx ends.

@@ -33,7 +33,12 @@ type receiver struct {
 	progress atomic.Int64 // when something was delivered last, since the node's base
 
 	mu   sync.Mutex
-	sent map[uint64]time.Duration // the heartbeats that have not come by
+	sent map[uint64]heartbeat // those that have not come by
+}
+
+type heartbeat struct {
+	sent     time.Duration // since the node's base
+	repaired bool          // that it was sent after the repair
 }
 
 // maxSent bounds how many heartbeats are waited for: of those that come even
@@ -42,7 +47,7 @@ const maxSent = 1024
 
 func newReceiver(ctx context.Context, n *Node) *receiver {
 	n.begun()
-	r := &receiver{node: n, sent: make(map[uint64]time.Duration)}
+	r := &receiver{node: n, sent: make(map[uint64]heartbeat)}
 	r.ctx, r.end = context.WithCancelCause(ctx)
 	r.moved()
 	return r
@@ -50,10 +55,15 @@ func newReceiver(ctx context.Context, n *Node) *receiver {
 
 func (r *receiver) moved() { r.progress.Store(int64(r.node.elapsed())) }
 
-// Snapshot implements [Receiver].
+// Snapshot implements [Receiver]. The cursor is void from here on, also after a
+// crash: should the engine be put back to the data of which it was, what this node
+// has learned meanwhile is not in them.
 func (r *receiver) Snapshot(why string) error {
 	r.node.snapshot(why)
 	r.seen = newSeen()
+	if err := r.node.list.Receive(r.ctx, nil, revocation.NoCursor); err != nil {
+		return fmt.Errorf("giving up the cursor: %w", err)
+	}
 	r.moved()
 	return nil
 }
@@ -70,6 +80,7 @@ func (r *receiver) Deliver(ctx context.Context, records []revocation.Record, cur
 	if err := r.node.list.Receive(ctx, records, cursor); err != nil {
 		return err
 	}
+	r.node.awaited.came(records)
 	r.moved()
 	return nil
 }
@@ -78,7 +89,7 @@ func (r *receiver) Deliver(ctx context.Context, records []revocation.Record, cur
 func (r *receiver) Beat(beat uint64) error {
 	r.moved()
 	r.mu.Lock()
-	sent, own := r.sent[beat]
+	heard, own := r.sent[beat]
 	delete(r.sent, beat)
 	r.mu.Unlock()
 	if !own { // of an earlier Sync
@@ -93,13 +104,15 @@ func (r *receiver) Beat(beat uint64) error {
 		seen := r.seen
 		r.helpers.Go(func() { r.makeWhole(seen) })
 	}
-	if r.seen != nil && r.repaired.Load() {
+	// What was repaired has come by before a heartbeat that was sent later. Only then
+	// the cursor stands behind it, and it would be found out if it were lost again.
+	if r.seen != nil && heard.repaired {
 		r.seen = nil
 		if err := r.node.list.Receive(r.ctx, nil, r.cursor); err != nil {
 			return fmt.Errorf("keeping the cursor: %w", err)
 		}
 	}
-	r.node.heard(sent)
+	r.node.heard(heard.sent)
 	return nil
 }
 
@@ -151,7 +164,7 @@ func (r *receiver) beat(ctx context.Context, beat uint64) {
 	if len(r.sent) >= maxSent {
 		clear(r.sent)
 	}
-	r.sent[beat] = r.node.elapsed()
+	r.sent[beat] = heartbeat{sent: r.node.elapsed(), repaired: r.repaired.Load()}
 	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, r.node.options.Silence)
 	defer cancel()
