@@ -113,6 +113,8 @@ type listStore struct {
 	closed    atomic.Bool
 }
 
+func (s *listStore) Cursor() ([]byte, error) { return nil, nil }
+
 // newListStore has n records of evenly spread keys, nearly as digests are.
 func newListStore(n int) *listStore {
 	s := &listStore{records: make([]revocation.Record, n)}

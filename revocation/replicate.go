@@ -117,12 +117,17 @@ func (d *Denylist) forgotten() time.Time {
 	return d.ended()
 }
 
-// Cursor is that of the last [Denylist.Receive] that had one, or nil.
+// Cursor is that of the last [Denylist.Receive] that had one; nil if none had, or it
+// is void.
 func (d *Denylist) Cursor() ([]byte, error) {
 	d.using.RLock()
 	defer d.using.RUnlock()
 	if d.closed.Load() {
 		return nil, ErrClosed
 	}
-	return d.store.Cursor()
+	cursor, err := d.store.Cursor()
+	if err != nil || len(cursor) == 0 {
+		return nil, err
+	}
+	return cursor, nil
 }

@@ -171,8 +171,5 @@ func (n *Node) cursor() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the cursor: %w", err)
 	}
-	if len(cursor) == 0 {
-		return nil, nil
-	}
 	return cursor, nil
 }

@@ -133,7 +133,11 @@ func TestGarbage(t *testing.T) {
 					t.Fatalf("the node is fresh again: %+v", s)
 				}
 			}
-			n.revoke(record(7)) // the engine still takes and keeps what it is given
+			// The engine still takes and keeps what it is given. But this node cannot know
+			// what others decided before.
+			if err := n.list.Revoke(t.Context(), record(7)); !errors.Is(err, revocation.ErrAway) {
+				t.Errorf("Revoke = %v", err)
+			}
 			if !n.knows(record(7)) {
 				t.Error("what was revoked meanwhile passes")
 			}
