@@ -15,8 +15,8 @@ import (
 type Publish func(ctx context.Context, records []Record) error
 
 // Join has every revocation and restoration that is decided on here published
-// before it is stored, until leave is called. What cannot be published is stored
-// and enforced here all the same, and the error is [ErrAway]. While a denylist has
+// while it is stored, until leave is called. What cannot be published is stored and
+// enforced here all the same, and the error is [ErrAway]. While a denylist has
 // joined more than one cluster, each has to have what is promised.
 func (d *Denylist) Join(publish Publish) (leave func()) {
 	return d.publishers.add(publish)
@@ -51,6 +51,8 @@ func (p *publishers) change(change func([]*Publish) []*Publish) {
 	}
 	p.list.Store(&list)
 }
+
+func (p *publishers) any() bool { return p.list.Load() != nil }
 
 func (p *publishers) publish(ctx context.Context, records []Record) (err error) {
 	if list := p.list.Load(); list != nil {

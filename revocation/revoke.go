@@ -62,29 +62,31 @@ func (d *Denylist) Apply(ctx context.Context, records ...Record) error {
 	return d.decide(ctx, records)
 }
 
-// decide makes records that were decided on here durable: in the cluster first,
-// if there is one, and in the store. The caller is using the store.
+// decide makes records that were decided on here durable: in the store, and at the
+// same time in the cluster, if there is one. Neither waits for the other, as what
+// one of them has not taken is kept by the other all the same. The caller is using
+// the store.
 func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	live, err := d.live(records)
 	if err != nil || len(live) == 0 {
 		return err
 	}
-	away := d.publishers.publish(ctx, live)
-	if away != nil { // and perhaps ctx has ended with that
-		local, cancel := context.WithTimeout(context.WithoutCancel(ctx), localTimeout)
-		defer cancel()
-		ctx = local
+	if !d.publishers.any() {
+		return d.put(ctx, Batch{Records: live})
 	}
-	if err := d.put(ctx, Batch{Records: live}); err != nil {
-		return err
-	}
-	if away != nil {
+	published := make(chan error, 1)
+	go func() { published <- d.publishers.publish(ctx, live) }()
+	// Also if the time of the caller ends: it is not known then what the cluster has.
+	local, cancel := context.WithTimeout(context.WithoutCancel(ctx), localTimeout)
+	defer cancel()
+	err = d.put(local, Batch{Records: live})
+	if away := <-published; err == nil && away != nil {
 		return fmt.Errorf("revoking: %w: %w", ErrAway, away)
 	}
-	return nil
+	return err
 }
 
-// localTimeout bounds how long a revocation that did not reach the cluster takes
+// localTimeout bounds how long a revocation that is on its way to the cluster takes
 // to become durable here.
 const localTimeout = 5 * time.Second
 
