@@ -5,22 +5,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
-
-// rule is what a rule is about, for tests to read.
-type rule struct {
-	kind          revocation.Kind
-	issuer, value string
-}
-
-func keysOf(rules ...rule) (keys []revocation.Key) {
-	for _, r := range rules {
-		keys = append(keys, revocation.RuleKey(r.kind, r.issuer, r.value))
-	}
-	return keys
-}
 
 // named are the names of an issuer "i" that has some of its own.
 func named(t testing.TB) *Names {
@@ -34,7 +22,11 @@ func named(t testing.TB) *Names {
 
 // fallsUnder are the keys of rules of one kind under which a token falls, sorted.
 func fallsUnder(n *Names, presented string, kinds revocation.KindSet) ([]revocation.Key, bool) {
-	keys, _, ok := n.Rules(nil, presented, kinds)
+	var keys []revocation.Key
+	ok := n.Rules(presented, kinds, func(rule revocation.Rule, _ time.Time) bool {
+		keys = append(keys, rule.Key())
+		return true
+	})
 	slices.SortFunc(keys, revocation.Key.Compare)
 	return keys, ok
 }
