@@ -56,8 +56,9 @@ func (n *Names) read(r *reading, payload string, kinds revocation.KindSet) (ok b
 	r.forget()
 	claims, ok := members(raw)
 	if !ok {
-		// Python knows more numbers than JSON has.
-		return !bytes.Contains(raw, []byte("NaN")) && !bytes.Contains(raw, []byte("Infinity"))
+		// Some readers know more than JSON: other numbers (Python), other encodings
+		// (Python), other quotes and comments (Gson, and so Nimbus).
+		return bytes.IndexByte(raw, '{') < 0 || json.Valid(raw)
 	}
 	for _, m := range claims {
 		if at := n.findFold(m.name); at >= 0 && !n.take(r, at, m.name, m.value, kinds) {
@@ -91,25 +92,26 @@ func (n *Names) take(r *reading, at int, name string, raw []byte, kinds revocati
 
 // text is the text of a JSON string, or of a number as it is written.
 func (r *reading) text(raw []byte) (string, bool) {
-	if len(raw) > 1 && raw[0] == '"' && utf8.Valid(raw) {
-		switch inner := raw[1 : len(raw)-1]; {
-		case bytes.IndexByte(inner, '\\') < 0:
-			return view(inner), true
-		case !onlySlashes(inner):
-		default:
-			begin := len(r.unescaped)
-			for _, c := range inner {
-				if c != '\\' {
-					r.unescaped = append(r.unescaped, c)
-				}
-			}
-			return view(r.unescaped[begin:]), true
+	switch {
+	case raw[0] != '"' && isNumber(raw):
+		return view(raw), true
+	case raw[0] != '"' || !utf8.Valid(raw):
+		return literal(json.RawMessage(raw))
+	}
+	inner := raw[1 : len(raw)-1]
+	switch escape := bytes.IndexByte(inner, '\\'); {
+	case escape < 0:
+		return view(inner), true
+	case !onlySlashes(inner[escape:]):
+		return literal(json.RawMessage(raw))
+	}
+	begin := len(r.unescaped)
+	for _, c := range inner {
+		if c != '\\' {
+			r.unescaped = append(r.unescaped, c)
 		}
 	}
-	if isNumber(raw) {
-		return view(raw), true
-	}
-	return literal(json.RawMessage(raw))
+	return view(r.unescaped[begin:]), true
 }
 
 // onlySlashes says whether all that is escaped in a text is the slash, as PHP

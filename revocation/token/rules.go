@@ -29,8 +29,8 @@ func (n *Names) Rules(presented string, kinds revocation.KindSet, f func(rule re
 	}
 	r := readings.Get().(*reading)
 	defer r.release()
-	payload, kids := parts(trim(presented), kinds.Has(revocation.KindKey))
-	return n.read(r, payload, kinds) && n.each(r, kids, kinds, f)
+	payload, kids, ok := parts(trim(presented), kinds.Has(revocation.KindKey))
+	return ok && n.read(r, payload, kinds) && n.each(r, kids, kinds, f)
 }
 
 // Keys are everything that a token is known by.
