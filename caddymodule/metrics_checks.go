@@ -58,6 +58,8 @@ func (m *checkMetrics) count(d *gate.Decision, passes bool, began time.Time) {
 		m.refused[d.Reason].Inc()
 	case d.Tokens == 0:
 		m.noToken.Inc()
+	case len(d.Counted) > 0:
+		m.dryRun.Inc()
 	default:
 		m.clear.Inc()
 	}

@@ -27,12 +27,15 @@ type sharedDenylist struct {
 	lifetime context.Context
 	end      context.CancelFunc
 
-	word storeWord
+	resource string
+	use      storeUse
+	probe    probe
+	word     storeWord
 }
 
 func acquire(key string) *sharedDenylist {
 	shared, _, _ := denylists.LoadOrNew(key, func() (caddy.Destructor, error) {
-		s := &sharedDenylist{opened: make(chan struct{})}
+		s := &sharedDenylist{opened: make(chan struct{}), resource: key}
 		s.lifetime, s.end = context.WithCancel(context.Background())
 		return s, nil
 	})
