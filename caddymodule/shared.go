@@ -30,7 +30,9 @@ type sharedDenylist struct {
 	resource string
 	use      storeUse
 	probe    probe
-	word     storeWord
+	// lastRead is when the store was last read with success, in Unix nanoseconds,
+	// and loadTook how long loading took; 0 for not yet.
+	lastRead, loadTook atomic.Int64
 }
 
 func acquire(key string) *sharedDenylist {
@@ -82,6 +84,15 @@ func (s *sharedDenylist) get(ctx context.Context, open func(context.Context) (*r
 		return s.loaded.Load(), s.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
+	}
+}
+
+// observe is told of each use of the store.
+func (s *sharedDenylist) observe(op revocation.Operation) {
+	s.use.observe(op)
+	metrics.store.observe(op)
+	if op.Err == nil && op.Name != "put" {
+		s.lastRead.Store(op.Began.Add(op.Took).UnixNano())
 	}
 }
 

@@ -18,12 +18,10 @@ func metricsWatch(c *caddy, wrong *complaints) (stop func()) {
 		var before metricsScrape
 		for scrapes := 0; !stopped.Load() || scrapes == 0; {
 			now, err := metricsFrom("http://" + c.admin + "/metrics")
-			switch {
-			case err == nil:
-			case strings.Contains(err.Error(), "reset by peer"), strings.Contains(err.Error(), "EOF"), strings.Contains(err.Error(), "refused"):
-				continue // by an admin endpoint that is being replaced
-			default:
-				wrong.add("scrape: %v", err)
+			if err != nil {
+				if !metricsBroke(err) {
+					wrong.add("scrape: %v", err)
+				}
 				continue
 			}
 			if scrapes++; now.values["denylist_loaded"] != 1 {

@@ -1,9 +1,11 @@
 package tests
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,14 +27,24 @@ type metricsScrape struct {
 	types map[string]string
 }
 
-// scrape asks the admin endpoint.
-func (c *caddy) scrape(t *testing.T) metricsScrape {
+// scrape asks the admin endpoint, of which each configuration has one of its own:
+// a connection to the one before may break.
+func (c *caddy) scrape(t *testing.T) (s metricsScrape) {
 	t.Helper()
-	s, err := metricsFrom("http://" + c.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, func() (err error) {
+		s, err = metricsFrom("http://" + c.admin + "/metrics")
+		if err != nil && !metricsBroke(err) {
+			t.Fatal(err)
+		}
+		return err
+	})
 	return s
+}
+
+// metricsBroke says whether no answer came, rather than a wrong one.
+func metricsBroke(err error) bool {
+	var broken *url.Error
+	return errors.As(err, &broken)
 }
 
 func metricsFrom(url string) (metricsScrape, error) {
@@ -40,14 +52,14 @@ func metricsFrom(url string) (metricsScrape, error) {
 	if err != nil {
 		return metricsScrape{}, err
 	}
-	request.Close = true // each configuration has an admin endpoint of its own
+	request.Close = true
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return metricsScrape{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	var text strings.Builder
-	if _, err := bufio.NewReader(response.Body).WriteTo(&text); err != nil {
+	if _, err := io.Copy(&text, response.Body); err != nil {
 		return metricsScrape{}, err
 	}
 	if response.StatusCode != http.StatusOK {
