@@ -43,6 +43,7 @@ func (a *App) audit(ctx context.Context, through way, records ...revocation.Reco
 // auditImport tells of what an import has stored, once that is durable and
 // enforced: one line for all of it, and no events.
 func (a *App) auditImport(ctx context.Context, lines, stored, ended int) {
+	metrics.revocations.imported(stored)
 	fields := []zap.Field{
 		zap.String("way", string(wayImport)),
 		zap.Int("lines", lines), zap.Int("stored", stored), zap.Int("ended", ended),

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -19,7 +20,7 @@ func metricsWatch(c *caddy, wrong *complaints) (stop func()) {
 		for scrapes := 0; !stopped.Load() || scrapes == 0; {
 			now, err := metricsFrom("http://" + c.admin + "/metrics")
 			if err != nil {
-				if !metricsBroke(err) {
+				if !errors.Is(err, errMetricsBroke) {
 					wrong.add("scrape: %v", err)
 				}
 				continue

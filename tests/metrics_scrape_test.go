@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,7 +32,7 @@ func (c *caddy) scrape(t *testing.T) (s metricsScrape) {
 	t.Helper()
 	eventually(t, func() (err error) {
 		s, err = metricsFrom("http://" + c.admin + "/metrics")
-		if err != nil && !metricsBroke(err) {
+		if err != nil && !errors.Is(err, errMetricsBroke) {
 			t.Fatal(err)
 		}
 		return err
@@ -41,11 +40,8 @@ func (c *caddy) scrape(t *testing.T) (s metricsScrape) {
 	return s
 }
 
-// metricsBroke says whether no answer came, rather than a wrong one.
-func metricsBroke(err error) bool {
-	var broken *url.Error
-	return errors.As(err, &broken)
-}
+// errMetricsBroke says that no whole answer came, rather than a wrong one.
+var errMetricsBroke = errors.New("the connection broke")
 
 func metricsFrom(url string) (metricsScrape, error) {
 	request, err := http.NewRequest(http.MethodGet, url, nil)
@@ -55,12 +51,12 @@ func metricsFrom(url string) (metricsScrape, error) {
 	request.Close = true
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return metricsScrape{}, err
+		return metricsScrape{}, fmt.Errorf("%w: %w", errMetricsBroke, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	var text strings.Builder
 	if _, err := io.Copy(&text, response.Body); err != nil {
-		return metricsScrape{}, err
+		return metricsScrape{}, fmt.Errorf("%w: %w", errMetricsBroke, err)
 	}
 	if response.StatusCode != http.StatusOK {
 		return metricsScrape{}, fmt.Errorf("%s: %s", response.Status, text.String())
