@@ -41,6 +41,9 @@ func (Admin) Routes() []caddy.AdminRoute {
 		route("restore", http.MethodPost, (*call).restore),
 		route("records", http.MethodGet, (*call).records),
 		route("records/{id}", http.MethodGet, (*call).record),
+		route("explain", http.MethodPost, (*call).explain),
+		route("stats", http.MethodGet, (*call).stats),
+		route("sync", http.MethodGet, (*call).sync),
 		{Pattern: adminPath, Handler: caddy.AdminHandlerFunc(serveNothing)},
 	}
 }
