@@ -29,10 +29,11 @@ func (Admin) CaddyModule() caddy.ModuleInfo {
 
 // Routes are the paths that are answered.
 func (Admin) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{
-		Pattern: "/token_revocation/metadata",
-		Handler: caddy.AdminHandlerFunc(serveMetadata),
-	}}
+	return []caddy.AdminRoute{
+		{Pattern: "/token_revocation/metadata", Handler: caddy.AdminHandlerFunc(serveMetadata)},
+		{Pattern: "/token_revocation/export", Handler: caddy.AdminHandlerFunc(serveExport)},
+		{Pattern: "/token_revocation/import", Handler: caddy.AdminHandlerFunc(serveImport)},
+	}
 }
 
 // metadata is that of one endpoint, of which only the path is known here.

@@ -1,0 +1,236 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+)
+
+// A chunk is what one request carries. It is done before the next is sent, so
+// that this is also what an import holds in memory.
+const (
+	chunkLines = 20_000
+	chunkBytes = 4 << 20
+	maxLine    = 64 << 10
+)
+
+func importCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "import [<file>]",
+		Short: "Imports records, tokens and rules from lines of JSON",
+		Long: `
+Imports lines of JSON from a file or standard input. A line is a record as
+"export" writes it, which merges with what is known; or a token to be revoked,
+{"token":"…"}; or a rule, {"kind":"subject","issuer":"…","value":"…"}. Tokens and
+rules can have expires, by and reason, and rules issued_before.
+
+Each part is durable before the next is sent. While Caddy restarts or reloads, it
+is sent again, which is harmless, as is importing a file twice. Should it end
+early, it says how many lines are done and with which --skip it goes on.
+
+A line that cannot be read ends it, with the number of that line, or with
+--keep-going is left out.`,
+		Example: `  $ caddy token-revocation import denylist.jsonl
+  $ caddy token-revocation import --skip 1200000 denylist.jsonl
+  $ zcat denylist.jsonl.gz | caddy token-revocation import`,
+		Args: atMostOne,
+		RunE: run((*call).importLines),
+	}
+	flags := cmd.Flags()
+	flags.Uint64("skip", 0, "How many lines to leave out at the beginning: those that are done")
+	flags.Bool("keep-going", false, "Leave out the lines that cannot be read; it ends with 1 then")
+	flags.String("by", "", "Who imports tokens and rules that do not say (default: the name of the user who runs this)")
+	flags.Bool("quiet", false, "Do not show how far it is")
+	patienceFlag(flags)
+	return cmd
+}
+
+// imported is the answer to a chunk, and the sum of those.
+type imported struct {
+	Lines  int `json:"lines"`
+	Stored int `json:"stored"`
+	Ended  int `json:"ended"`
+	Bad    []struct {
+		Line  int    `json:"line"`
+		Error string `json:"error"`
+	} `json:"bad,omitempty"`
+}
+
+// importing is an import that runs.
+type importing struct {
+	c         *call
+	path      string
+	keepGoing bool
+	lines     lineReader
+	patience  *patience
+	progress  *progress
+	skipped   uint64
+	sum       imported // without Bad
+	bad       int
+}
+
+func (c *call) importLines() (err error) {
+	in := c.in
+	if len(c.args) == 1 && c.args[0] != "-" {
+		file, err := open(c.args[0])
+		if err != nil {
+			return usage("opening the file to import: %w", err)
+		}
+		defer func() { _ = file.Close() }()
+		in = file
+	}
+	im := &importing{c: c, lines: lineReader{in: bufio.NewReaderSize(in, maxLine)}}
+	if im.skipped, err = c.flags.GetUint64("skip"); err != nil {
+		return err
+	}
+	if im.keepGoing, err = c.flags.GetBool("keep-going"); err != nil {
+		return err
+	}
+	if im.patience, err = c.patience(); err != nil {
+		return err
+	}
+	query := url.Values{"by": {c.by()}}
+	if im.keepGoing {
+		query.Set("keep_going", "true")
+	}
+	im.path = "import?" + query.Encode()
+	im.progress = c.progress("importing", size(in))
+	err = im.run()
+	im.progress.clear()
+	return im.end(err)
+}
+
+func (im *importing) run() error {
+	for skipped := uint64(0); skipped < im.skipped; skipped++ {
+		switch line, err := im.lines.next(); {
+		case err == io.EOF:
+			return usage("there are only %d lines", skipped)
+		case err != nil && !errors.Is(err, errLong):
+			return err
+		default:
+			im.progress.add(0, len(line))
+		}
+	}
+	for {
+		chunk, lines, readErr := im.read()
+		if lines > 0 {
+			if err := im.send(chunk, lines); err != nil {
+				return err
+			}
+		}
+		switch {
+		case readErr == io.EOF:
+			return nil
+		case errors.Is(readErr, errLong) && im.keepGoing:
+			im.leaveOut(readErr.Error())
+			im.sum.Lines++
+		case readErr != nil:
+			return readErr
+		}
+	}
+}
+
+// read gathers the next chunk. What ends it early comes as an error beside it.
+func (im *importing) read() (chunk []byte, lines int, err error) {
+	var b bytes.Buffer
+	for lines < chunkLines && b.Len()+maxLine <= chunkBytes {
+		line, err := im.lines.next()
+		if err != nil {
+			return b.Bytes(), lines, err
+		}
+		b.Write(line)
+		lines++
+	}
+	return b.Bytes(), lines, nil
+}
+
+// send sends a chunk until it is done.
+func (im *importing) send(chunk []byte, lines int) error {
+	for {
+		var answer imported
+		_, err := im.c.api.ask(im.c.ctx, http.MethodPost, im.path, "application/x-ndjson", chunk, &answer)
+		if err == nil && answer.Lines != lines {
+			err = fmt.Errorf("of %d lines that were sent Caddy has read %d", lines, answer.Lines)
+		}
+		if err == nil {
+			im.patience.goesOn()
+			im.take(&answer)
+			im.progress.add(lines, len(chunk))
+			return nil
+		}
+		if bad := im.badLine(err); bad != nil {
+			return bad
+		}
+		if err := im.patience.again(im.c.ctx, err); err != nil {
+			return err
+		}
+		im.progress.pause(err)
+	}
+}
+
+func (im *importing) take(answer *imported) {
+	for _, bad := range answer.Bad {
+		im.leaveOut(fmt.Sprintf("line %d: %s", im.done()+uint64(bad.Line), bad.Error))
+	}
+	im.sum.Lines += answer.Lines
+	im.sum.Stored += answer.Stored
+	im.sum.Ended += answer.Ended
+}
+
+// badLine is what is wrong with a line of a chunk, of which those before are done;
+// nil if it is something else.
+func (im *importing) badLine(err error) error {
+	var refused *refusal
+	if !errors.As(err, &refused) || refused.status != http.StatusBadRequest {
+		return nil
+	}
+	var answer imported
+	if json.Unmarshal(refused.body, &answer) != nil || len(answer.Bad) != 1 {
+		return err
+	}
+	bad := answer.Bad[0]
+	err = fmt.Errorf("line %d: %s", im.done()+uint64(bad.Line), bad.Error)
+	answer.Bad = nil
+	im.take(&answer)
+	return err
+}
+
+func (im *importing) leaveOut(what string) {
+	im.bad++
+	im.progress.clear()
+	im.c.note("left out: %s", what)
+}
+
+// done is how many lines of the input are done, those that were skipped included.
+func (im *importing) done() uint64 { return im.skipped + uint64(im.sum.Lines) }
+
+// end says what was done.
+func (im *importing) end(err error) error {
+	if known, is := errors.AsType[coded](err); is && known.code == exitUsage {
+		return err
+	}
+	if im.c.json {
+		if err := json.NewEncoder(im.c.out).Encode(im.sum); err != nil {
+			return err
+		}
+	} else {
+		_, _ = fmt.Fprintf(im.c.out, "%s lines: %s stored, %s had ended already\n",
+			humanize.Comma(int64(im.sum.Lines)), humanize.Comma(int64(im.sum.Stored)), humanize.Comma(int64(im.sum.Ended)))
+	}
+	if err != nil {
+		im.c.note("%d lines are done; go on with --skip %d", im.done(), im.done())
+		return err
+	}
+	if im.bad > 0 {
+		return fmt.Errorf("%s lines could not be read and were left out", humanize.Comma(int64(im.bad)))
+	}
+	return nil
+}
