@@ -35,7 +35,7 @@ type entry struct {
 // readLine reads a line. The error says what is wrong with it, and does not
 // repeat it.
 func (im *imports) readLine(b []byte, now time.Time) (entry, error) {
-	if b = bytes.TrimSpace(b); len(b) == 0 {
+	if b = bytes.Trim(b, " \t\r\n"); len(b) == 0 {
 		return entry{}, nil
 	}
 	if len(b) > importLine {
