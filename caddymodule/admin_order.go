@@ -12,11 +12,11 @@ import (
 type order struct {
 	operator.Target
 
-	IssuedBefore instant `json:"issued_before"`
-	Expires      instant `json:"expires"`
-	DryRun       bool    `json:"dry_run"`
-	By           string  `json:"by"`
-	Reason       string  `json:"reason"`
+	IssuedBefore moment `json:"issued_before"`
+	Expires      moment `json:"expires"`
+	DryRun       bool   `json:"dry_run"`
+	By           string `json:"by"`
+	Reason       string `json:"reason"`
 }
 
 // readOrder reads one strictly; what of it makes no sense, the order itself finds

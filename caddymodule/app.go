@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/token"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -63,16 +64,19 @@ type App struct {
 	// Whom to ask about tokens that cannot be verified here.
 	Introspection *Introspection `json:"introspection,omitempty"`
 
-	logger  *zap.Logger
-	store   StoreModule
-	clients *endpoint.Clients
-	judge   endpoint.Judge // nil if possession decides
-	shared  *sharedDenylist
-	key     string   // under which shared was acquired; empty if it was not
-	kept    []string // what the app has in the pool of what was published
+	logger   *zap.Logger
+	auditLog *zap.Logger
+	events   *events
+	store    StoreModule
+	clients  *endpoint.Clients
+	judge    endpoint.Judge // nil if possession decides
+	shared   *sharedDenylist
+	key      string   // under which shared was acquired; empty if it was not
+	kept     []string // what the app has in the pool of what was published
 
 	issuerURLs []string
-	endpoints  []*Handler // those that have one
+	names      *token.Names // of the issuers, by which rules know their tokens
+	endpoints  []*Handler   // those that have one
 }
 
 // CaddyModule returns the Caddy module information.
@@ -94,10 +98,14 @@ type StoreModule interface {
 // Provision reads the configuration. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
+	a.auditLog = a.logger.Named(auditName)
 	if err := a.setDefaults(); err != nil {
 		return err
 	}
 	var err error
+	if a.events, err = newEvents(ctx); err != nil {
+		return fmt.Errorf("events: %w", err)
+	}
 	if a.clients, err = a.provisionClients(); err != nil {
 		return err
 	}
@@ -177,7 +185,8 @@ func (a *App) options() revocation.Options {
 			a.logger.Info("loading the denylist",
 				zap.Int("records", p.Records), zap.Int("percent", int(100*p.Part)))
 		},
-		Failed: func(err error) { a.logger.Error("keeping the denylist", zap.Error(err)) },
+		Failed:  func(err error) { a.logger.Error("keeping the denylist", zap.Error(err)) },
+		Observe: a.shared.use.observe,
 	}
 }
 

@@ -36,10 +36,16 @@ const (
 // Placeholder | Description
 // ------------|------------
 // `{http.token_revocation.reason}` | Why: `revoked`, `no_token`, `malformed`, `too_large`, `unsupported`, `slow` or `unavailable`
-// `{http.token_revocation.digest}` | The first 12 hexadecimal digits of the digest under which the token is revoked
-// `{http.token_revocation.revoked_at}` | When the token was revoked (RFC 3339)
+// `{http.token_revocation.kind}` | What is revoked: `token`, `session`, `jti`, `subject`, `client`, `key` or `issuer`
+// `{http.token_revocation.digest}` | The first 12 hexadecimal digits of the digest under which that is revoked
+// `{http.token_revocation.revoked_at}` | When it was revoked (RFC 3339)
 // `{http.token_revocation.expires}` | Until when that matters (RFC 3339)
-// `{http.token_revocation.client}` | The client_id of the client that revoked it
+// `{http.token_revocation.client}` | The client_id of the client, or the name of the operator, that revoked it
+//
+// The line of the request in the access log has the first three as
+// `token_revocation`, and so has that of a request which a dry run would have
+// refused, with `reason` `passed` and the dry runs in `dry_run`. In a span of the
+// directive `tracing` they are attributes.
 type Handler struct {
 	// The path at which revocation requests are answered, or `off`. Default:
 	// `/token/revocation`.
@@ -132,7 +138,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app.(*App)
-	if h.gate, err = gate.New(places, h.app.sessionClaims()...); err != nil {
+	if h.gate, err = gate.New(places, h.app.names); err != nil {
 		return fmt.Errorf("tokens: %w", err)
 	}
 	if h.Endpoint == endpointOff {
@@ -202,6 +208,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 	}
 	if decision.Reason == gate.Passed && (decision.Tokens > 0 || !h.RequireToken) {
+		if len(decision.Counted) > 0 {
+			note(r.Context(), finding{reason: decision.Reason.String(), counted: decision.Counted})
+		}
 		return next.ServeHTTP(w, r)
 	}
 	return h.refuse(w, r, decision)
@@ -234,7 +243,6 @@ var errReloading = errors.New("another configuration, with another denylist, is 
 
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	done := h.endpoint.Serve(h.revoking, w, r)
-	h.app.audit(r.Context(), wayEndpoint, done.Records...)
 	switch {
 	case done.Err != nil && done.Error == "":
 		h.logger.Warn("a token was revoked, and nobody knows whose it is, or its session",

@@ -12,22 +12,22 @@ import (
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
-// instant is a time as people write it: in RFC 3339; in Unix seconds; "now"; or as
+// moment is a time as people write it: in RFC 3339; in Unix seconds; "now"; or as
 // a duration before or after that, such as "5m ago" and "in 30d". Empty is none.
-type instant string
+type moment string
 
 // UnmarshalJSON takes a string or a number.
-func (i *instant) UnmarshalJSON(b []byte) error {
+func (m *moment) UnmarshalJSON(b []byte) error {
 	var text string
 	if json.Unmarshal(b, &text) == nil {
-		*i = instant(text)
+		*m = moment(text)
 		return nil
 	}
 	var number json.Number
 	if err := json.Unmarshal(b, &number); err != nil {
 		return err
 	}
-	*i = instant(number)
+	*m = moment(number)
 	return nil
 }
 
@@ -37,8 +37,8 @@ var errInstant = errors.New(`must be a time from 1970 to 9999: in RFC 3339, in U
 const maxInstant = 64
 
 // at is the time that is meant, or zero if none is; the error does not repeat it.
-func (i instant) at(now time.Time) (time.Time, error) {
-	text := strings.TrimSpace(string(i))
+func (m moment) at(now time.Time) (time.Time, error) {
+	text := strings.TrimSpace(string(m))
 	if text == "" {
 		return time.Time{}, nil
 	}

@@ -26,11 +26,11 @@ func TestInstant(t *testing.T) {
 		`0`:                                time.Unix(0, 0),
 		`253402300799`:                     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 	} {
-		var i instant
-		if err := json.Unmarshal([]byte(text), &i); err != nil {
+		var m moment
+		if err := json.Unmarshal([]byte(text), &m); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
-		if got, err := i.at(now); err != nil || !got.Equal(want) || !got.IsZero() && got.Location() != time.UTC {
+		if got, err := m.at(now); err != nil || !got.Equal(want) || !got.IsZero() && got.Location() != time.UTC {
 			t.Errorf("%s: %s %v, want %s", text, got, err, want)
 		}
 	}
@@ -40,7 +40,7 @@ func TestInstant(t *testing.T) {
 		"2026-11-22", "2026-11-22 04:00:00", "2026-11-22T04:00:00", "2026-13-22T04:00:00Z", "1969-12-31T23:59:59Z",
 		"in 106752d", "in 999999999999d", "in NaNd", "in Infd", "in 1e5d", "9999999h ago", "in " + strings.Repeat("1d", 40),
 	} {
-		got, err := instant(text).at(now)
+		got, err := moment(text).at(now)
 		if err == nil {
 			t.Errorf("%q: %s", text, got)
 		} else if strings.Contains(err.Error(), "1700000000000") {
@@ -48,9 +48,9 @@ func TestInstant(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"true", "{}", "[]", `{"a":1}`} {
-		var i instant
-		if json.Unmarshal([]byte(text), &i) == nil {
-			t.Errorf("%s: %s", text, i)
+		var m moment
+		if json.Unmarshal([]byte(text), &m) == nil {
+			t.Errorf("%s: %s", text, m)
 		}
 	}
 }

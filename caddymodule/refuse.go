@@ -69,6 +69,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d gate.Decision
 	if replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		setPlaceholders(replacer, f.reason, d.Record)
 	}
+	note(r.Context(), finding{reason: f.reason, record: d.Record})
 	return caddyhttp.Error(f.status, f.err)
 }
 
@@ -76,12 +77,13 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d gate.Decision
 // it was written.
 func setPlaceholders(replacer *caddy.Replacer, reason string, record *revocation.Record) {
 	const prefix = "http.token_revocation."
-	var digest, revokedAt, expires, client string
+	var kind, digest, revokedAt, expires, client string
 	if record != nil {
-		digest, client = record.Key.Prefix(), record.By
+		kind, digest, client = record.Key.Kind.String(), record.Key.Prefix(), record.By
 		revokedAt, expires = record.Revoked.Format(time.RFC3339), record.Expires.Format(time.RFC3339)
 	}
 	replacer.Set(prefix+"reason", reason)
+	replacer.Set(prefix+"kind", kind)
 	replacer.Set(prefix+"digest", digest)
 	replacer.Set(prefix+"revoked_at", revokedAt)
 	replacer.Set(prefix+"expires", expires)

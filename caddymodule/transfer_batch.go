@@ -3,14 +3,12 @@ package caddymodule
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/body"
 )
 
 // importBatch is how many records share a commit, for which the revocations of
@@ -43,10 +41,10 @@ type badLine struct {
 
 func (b badLine) Error() string { return fmt.Sprintf("line %d: %s", b.Line, b.Why) }
 
-var errTooMany = fmt.Errorf("more than %d lines in one request", importLines)
+var errTooMany = fmt.Errorf("%w: it has more than %d lines", body.ErrTooLarge, maxLines)
 
-// imports is an import that runs.
-type imports struct {
+// importing is an import that runs.
+type importing struct {
 	app       *App
 	list      *revocation.Denylist
 	by        string // of tokens and rules that do not say
@@ -66,30 +64,12 @@ type batch struct {
 	keys    map[revocation.Key]bool
 }
 
-func (im *imports) query(r *http.Request) (err error) {
-	for name, values := range r.URL.Query() {
-		switch {
-		case len(values) > 1:
-			return errors.New("a parameter stands twice")
-		case name == "by":
-			im.by = values[0]
-		case name == "keep_going":
-			if im.keepGoing, err = strconv.ParseBool(values[0]); err != nil {
-				return errors.New("keep_going must be true or false")
-			}
-		default:
-			return errors.New("there is a parameter other than by and keep_going")
-		}
-	}
-	return nil
-}
-
 // run stores what stands in the lines. The error is a [badLine], errTooMany, or why
 // the rest could not be stored; what was counted is stored all the same.
-func (im *imports) run(ctx context.Context, body []byte) error {
+func (im *importing) run(ctx context.Context, body []byte) error {
 	n := 0
 	for line := range bytes.Lines(body) {
-		if n++; n > importLines {
+		if n++; n > maxLines {
 			return im.last(ctx, errTooMany)
 		}
 		found, err := im.readLine(line, time.Now())
@@ -108,7 +88,7 @@ func (im *imports) run(ctx context.Context, body []byte) error {
 }
 
 // last stores what was read, and returns the error with which it ends.
-func (im *imports) last(ctx context.Context, end error) error {
+func (im *importing) last(ctx context.Context, end error) error {
 	if err := im.flush(ctx); err != nil {
 		return err
 	}
@@ -116,7 +96,7 @@ func (im *imports) last(ctx context.Context, end error) error {
 }
 
 // put adds what a line means to the batch.
-func (im *imports) put(ctx context.Context, found entry) error {
+func (im *importing) put(ctx context.Context, found entry) error {
 	b := &im.batch
 	for _, r := range found.records {
 		// The batch revokes after it applies, which must be as if it was one by one.
@@ -148,7 +128,7 @@ func (im *imports) put(ctx context.Context, found entry) error {
 }
 
 // flush stores the batch.
-func (im *imports) flush(ctx context.Context) error {
+func (im *importing) flush(ctx context.Context) error {
 	b := &im.batch
 	for _, step := range []struct {
 		records []revocation.Record
@@ -175,8 +155,8 @@ func (im *imports) flush(ctx context.Context) error {
 	return nil
 }
 
-func newImports(app *App, list *revocation.Denylist) *imports {
-	return &imports{
+func newImporting(app *App, list *revocation.Denylist) *importing {
+	return &importing{
 		app: app, list: list,
 		counts: make(map[revocation.Kind]int), batch: batch{keys: make(map[revocation.Key]bool)},
 	}

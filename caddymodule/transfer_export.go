@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
@@ -22,72 +22,61 @@ const (
 	exportWait = 30 * time.Second
 )
 
-// serveExport writes every live record, one a line, in the order of their keys. A
-// record that is stored throughout is among them; one that comes or goes meanwhile
-// may be. Where it fails halfway, the stream is cut off, not ended.
-func serveExport(w http.ResponseWriter, r *http.Request) error {
-	if err := wantMethod(w, r, http.MethodGet); err != nil {
-		return err
-	}
-	_, list, err := runningDenylist(w)
+// export writes every live record, one a line, in the order of their keys. A record
+// that is stored throughout is among them; one that comes or goes meanwhile may be.
+// Where it fails halfway, the stream is cut off, not ended.
+func (c *call) export() (any, error) {
+	query, err := c.query("kind", "after")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	kinds, after, err := exportQuery(r)
+	kinds, after, err := exportRange(query)
 	if err != nil {
-		return badRequest(err)
+		return nil, err
 	}
-	ex := &export{list: list, w: w, control: http.NewResponseController(w)}
-	err = ex.run(r.Context(), kinds, after)
+	c.w.Header().Set("Content-Type", "application/x-ndjson")
+	if c.r.Method == http.MethodHead {
+		return nil, nil
+	}
+	ex := &exporting{list: c.list, w: c.w, control: http.NewResponseController(c.w)}
+	err = ex.run(c.r.Context(), kinds, after)
 	_ = ex.control.SetWriteDeadline(time.Time{}) // which would hold for the next request too
-	switch {
-	case err == nil:
-		return nil
-	case !ex.begun:
-		return unavailable(w, err)
+	if err != nil && ex.begun {
+		panic(http.ErrAbortHandler)
 	}
-	panic(http.ErrAbortHandler)
+	return nil, err
 }
 
-// exportQuery reads which kinds are to be exported, and after which key.
-func exportQuery(r *http.Request) (kinds []revocation.Kind, after revocation.Key, err error) {
-	for name, values := range r.URL.Query() {
-		switch {
-		case len(values) > 1:
-			return nil, after, fmt.Errorf("%q stands twice", name)
-		case name == "after":
-			if after, err = revocation.ParseID(values[0]); err != nil {
-				return nil, after, errors.New("after must be a whole id")
-			}
-		case name == "kind":
-			for text := range strings.SplitSeq(values[0], ",") {
-				kind, err := revocation.ParseKind(text)
-				if err != nil {
-					return nil, after, errors.New("kind must be kinds of records, with commas")
-				}
-				kinds = append(kinds, kind)
-			}
-		default:
-			return nil, after, errors.New("there is a parameter other than kind and after")
+// exportRange reads which kinds are to be exported, and after which key.
+func exportRange(query url.Values) (kinds []revocation.Kind, after revocation.Key, err error) {
+	if id := query.Get("after"); id != "" {
+		if after, err = revocation.ParseID(id); err != nil {
+			return nil, after, invalidQuery("after", "must be a whole id")
 		}
 	}
-	if kinds == nil {
+	for _, name := range names(query.Get("kind")) {
+		kind, err := revocation.ParseKind(name)
+		if err != nil {
+			return nil, after, invalidQuery("kind", fmt.Sprintf("must be of %v", revocation.Kinds()))
+		}
+		kinds = append(kinds, kind)
+	}
+	if len(kinds) == 0 {
 		kinds = revocation.Kinds()
 	}
 	slices.Sort(kinds)
-	kinds = slices.Compact(kinds)
-	return slices.DeleteFunc(kinds, func(kind revocation.Kind) bool { return kind < after.Kind }), after, nil
+	return slices.DeleteFunc(slices.Compact(kinds), func(kind revocation.Kind) bool { return kind < after.Kind }), after, nil
 }
 
-// export is one that is under way.
-type export struct {
+// exporting is an export that is under way.
+type exporting struct {
 	list    *revocation.Denylist
 	w       http.ResponseWriter
 	control *http.ResponseController
 	begun   bool // something was sent
 }
 
-func (ex *export) run(ctx context.Context, kinds []revocation.Kind, after revocation.Key) error {
+func (ex *exporting) run(ctx context.Context, kinds []revocation.Kind, after revocation.Key) error {
 	for _, kind := range kinds {
 		from := revocation.Key{Kind: kind}
 		if kind == after.Kind {
@@ -111,7 +100,7 @@ var errPage = errors.New("the page is full")
 
 // page reads the records of one kind from a key on, as far as they fit, without
 // the one that the export is to begin after. Next is the key to go on with, or none.
-func (ex *export) page(ctx context.Context, from, after revocation.Key) (page []byte, next revocation.Key, err error) {
+func (ex *exporting) page(ctx context.Context, from, after revocation.Key) (page []byte, next revocation.Key, err error) {
 	var b bytes.Buffer
 	lines := json.NewEncoder(&b)
 	err = ex.list.Scan(ctx, from, func(r revocation.Record) error {
@@ -132,11 +121,8 @@ func (ex *export) page(ctx context.Context, from, after revocation.Key) (page []
 	return b.Bytes(), next, err
 }
 
-func (ex *export) send(page []byte) error {
-	if !ex.begun {
-		ex.w.Header().Set("Content-Type", "application/x-ndjson")
-		ex.begun = true
-	}
+func (ex *exporting) send(page []byte) error {
+	ex.begun = true
 	_ = ex.control.SetWriteDeadline(time.Now().Add(exportWait)) // not every test's writer can
 	if _, err := ex.w.Write(page); err != nil {
 		return err

@@ -17,7 +17,7 @@ type importedLine struct {
 	order
 
 	Effect    string          `json:"effect"`
-	RevokedAt instant         `json:"revoked_at"`
+	RevokedAt moment          `json:"revoked_at"`
 	Operator  bool            `json:"operator"`
 	Version   uint64          `json:"version"`
 	Trial     json.RawMessage `json:"trial"` // of a dry run somewhere else, which says nothing here
@@ -34,11 +34,11 @@ type entry struct {
 
 // readLine reads a line. The error says what is wrong with it, and does not
 // repeat it.
-func (im *imports) readLine(b []byte, now time.Time) (entry, error) {
+func (im *importing) readLine(b []byte, now time.Time) (entry, error) {
 	if b = bytes.Trim(b, " \t\r\n"); len(b) == 0 {
 		return entry{}, nil
 	}
-	if len(b) > importLine {
+	if len(b) > maxLine {
 		return entry{}, errors.New("the line is too long")
 	}
 	var line importedLine
@@ -89,7 +89,7 @@ func (l *importedLine) record(now time.Time) (revocation.Record, error) {
 }
 
 // readOrder is what the line wants revoked.
-func (im *imports) readOrder(l *importedLine, now time.Time) (entry, error) {
+func (im *importing) readOrder(l *importedLine, now time.Time) (entry, error) {
 	if l.RevokedAt != "" || l.Operator || l.Version != 0 || l.Trial != nil {
 		return entry{}, errors.New("a record needs its effect")
 	}

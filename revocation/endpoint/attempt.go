@@ -65,6 +65,9 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 	}
 	e.owed.end(v.token, client.by())
 	done.Records, done.Err = v.records, v.unjudged
+	if len(v.records) > 0 {
+		e.revoked(r.Context(), v.records)
+	}
 	if len(v.records) == 0 && !pass {
 		return done, e.manner.unknown()
 	}

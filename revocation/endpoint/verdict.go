@@ -64,13 +64,18 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 	}
 	now := e.now()
 	end := e.end(now, claims, known, facts)
+	record := revocation.Record{Revoked: now, Expires: end, By: client.by()}
+	if len(facts.Issuer) <= revocation.MaxText { // else people have to do without
+		record.Issuer = facts.Issuer
+	}
 	for _, key := range append([]revocation.Key{id.Key}, id.Others...) {
-		v.records = append(v.records, revocation.Record{Key: key, Revoked: now, Expires: end, By: client.by()})
+		record.Key = key
+		v.records = append(v.records, record)
 	}
 	if facts.Issuer != "" && facts.Session != "" && (e.scope == ScopeSession || facts.Refresh) {
-		v.records = append(v.records, revocation.Record{
-			Key: revocation.SessionKey(facts.Issuer, facts.Session), Revoked: now, Expires: later(end, now.Add(e.retain)), By: client.by(),
-		})
+		record.Key = revocation.SessionKey(facts.Issuer, facts.Session)
+		record.Expires = later(end, now.Add(e.retain))
+		v.records = append(v.records, record)
 	}
 	v.records = append(v.records, left...)
 	return v, nil

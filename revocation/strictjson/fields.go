@@ -51,7 +51,7 @@ func set(field reflect.Value, value json.RawMessage) error {
 		switch {
 		case !ok:
 			return errors.New("is not valid Unicode")
-		case field.Kind() == reflect.String:
+		case field.Type() == reflect.TypeFor[string]():
 			field.SetString(text)
 			return nil
 		}
@@ -59,12 +59,12 @@ func set(field reflect.Value, value json.RawMessage) error {
 	if json.Unmarshal(value, field.Addr().Interface()) == nil {
 		return nil
 	}
-	switch field.Kind() {
-	case reflect.String:
+	switch field.Type() {
+	case reflect.TypeFor[string]():
 		return errors.New("must be a string")
-	case reflect.Bool:
+	case reflect.TypeFor[bool]():
 		return errors.New("must be true or false")
-	case reflect.Uint64:
+	case reflect.TypeFor[uint64]():
 		return errors.New("must be a whole number")
 	}
 	return errors.New("is not valid")
