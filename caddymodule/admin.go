@@ -43,6 +43,9 @@ func (Admin) Routes() []caddy.AdminRoute {
 		route("records/{id}", http.MethodGet, (*call).record),
 		route("export", http.MethodGet, (*call).export),
 		route("import", http.MethodPost, (*call).importLines),
+		route("explain", http.MethodPost, (*call).explain),
+		route("stats", http.MethodGet, (*call).stats),
+		route("sync", http.MethodGet, (*call).sync),
 		{Pattern: adminPath, Handler: caddy.AdminHandlerFunc(serveNothing)},
 	}
 }

@@ -225,12 +225,11 @@ func (im *importing) end(err error) error {
 		_, _ = fmt.Fprintf(im.c.out, "%s lines: %s stored, %s had ended already\n",
 			humanize.Comma(int64(im.sum.Lines)), humanize.Comma(int64(im.sum.Stored)), humanize.Comma(int64(im.sum.Ended)))
 	}
-	if err != nil {
+	switch {
+	case err != nil && im.done() > 0:
 		im.c.note("%d lines are done; go on with --skip %d", im.done(), im.done())
-		return err
+	case err == nil && im.bad > 0:
+		return fmt.Errorf("lines that could not be read and were left out: %d", im.bad)
 	}
-	if im.bad > 0 {
-		return fmt.Errorf("%s lines could not be read and were left out", humanize.Comma(int64(im.bad)))
-	}
-	return nil
+	return err
 }

@@ -70,7 +70,7 @@ func (r *record) about() string {
 		}
 	}
 	if r.IssuedBefore != nil {
-		parts = append(parts, "issued by "+instant(*r.IssuedBefore))
+		parts = append(parts, "issued until "+instant(*r.IssuedBefore))
 	}
 	if r.Reason != "" {
 		parts = append(parts, "("+plain(r.Reason)+")")

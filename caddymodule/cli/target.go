@@ -160,7 +160,7 @@ func (c *call) tokens() (in io.Reader, done func(), err error) {
 	if path != "" && path != "-" {
 		file, err := open(path)
 		if err != nil {
-			return nil, nil, fmt.Errorf("opening the file with tokens: %w", err)
+			return nil, nil, usage("opening the file with tokens: %w", err)
 		}
 		return file, func() { _ = file.Close() }, nil
 	}
