@@ -97,10 +97,8 @@ type call struct {
 // which is said on standard error.
 func run(f func(*call) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
 		c := &call{
-			ctx: ctx, flags: cmd.Flags(), args: args,
+			ctx: context.Background(), flags: cmd.Flags(), args: args,
 			in: cmd.InOrStdin(), out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(),
 		}
 		return end(cmd, c.do(f))
@@ -116,6 +114,15 @@ func (c *call) do(f func(*call) error) (err error) {
 	}
 	defer c.api.close()
 	return f(c)
+}
+
+// interruptible lets a first Ctrl-C end the command in good order; a second ends it
+// as it does other commands.
+func (c *call) interruptible() (stop func()) {
+	ctx, stop := signal.NotifyContext(c.ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	c.ctx = ctx
+	return stop
 }
 
 // text is the value of a flag that the command has.

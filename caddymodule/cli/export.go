@@ -83,6 +83,8 @@ func (c *call) export() error {
 	}
 	ex.out = bufio.NewWriterSize(out, 1<<20)
 	ex.progress = c.progress("exporting", -1)
+	stop := c.interruptible()
+	defer stop()
 	err = ex.run()
 	if flushErr := ex.out.Flush(); flushErr != nil {
 		err = flushErr

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,14 +10,6 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
-)
-
-// A chunk is what one request carries. It is done before the next is sent, so
-// that this is also what an import holds in memory.
-const (
-	chunkLines = 20_000
-	chunkBytes = 4 << 20
-	maxLine    = 64 << 10
 )
 
 func importCommand() *cobra.Command {
@@ -69,10 +59,9 @@ type importing struct {
 	c         *call
 	path      string
 	keepGoing bool
-	lines     lineReader
+	skipped   uint64
 	patience  *patience
 	progress  *progress
-	skipped   uint64
 	sum       imported // without Bad
 	bad       int
 }
@@ -87,7 +76,7 @@ func (c *call) importLines() (err error) {
 		defer func() { _ = file.Close() }()
 		in = file
 	}
-	im := &importing{c: c, lines: lineReader{in: bufio.NewReaderSize(in, maxLine)}}
+	im := &importing{c: c}
 	if im.skipped, err = c.flags.GetUint64("skip"); err != nil {
 		return err
 	}
@@ -103,53 +92,38 @@ func (c *call) importLines() (err error) {
 	}
 	im.path = "import?" + query.Encode()
 	im.progress = c.progress("importing", size(in))
-	err = im.run()
+	stop := c.interruptible()
+	defer stop()
+	err = im.run(readChunks(c.ctx, in, im.skipped))
 	im.progress.clear()
 	return im.end(err)
 }
 
-func (im *importing) run() error {
-	for skipped := uint64(0); skipped < im.skipped; skipped++ {
-		switch line, err := im.lines.next(); {
-		case err == io.EOF:
-			return usage("there are only %d lines", skipped)
-		case err != nil && !errors.Is(err, errLong):
-			return err
-		default:
-			im.progress.add(0, len(line))
-		}
-	}
+func (im *importing) run(chunks <-chan chunk) error {
 	for {
-		chunk, lines, readErr := im.read()
-		if lines > 0 {
-			if err := im.send(chunk, lines); err != nil {
+		var next chunk
+		select {
+		case next = <-chunks:
+		case <-im.c.ctx.Done():
+			return errInterrupted
+		}
+		if next.lines > 0 {
+			if err := im.send(next.body, next.lines); err != nil {
 				return err
 			}
 		}
+		im.progress.add(next.lines, next.bytes)
 		switch {
-		case readErr == io.EOF:
+		case next.err == nil:
+		case next.err == io.EOF:
 			return nil
-		case errors.Is(readErr, errLong) && im.keepGoing:
-			im.leaveOut(readErr.Error())
+		case errors.Is(next.err, errLong) && im.keepGoing:
+			im.leaveOut(next.err.Error())
 			im.sum.Lines++
-		case readErr != nil:
-			return readErr
+		default:
+			return next.err
 		}
 	}
-}
-
-// read gathers the next chunk. What ends it early comes as an error beside it.
-func (im *importing) read() (chunk []byte, lines int, err error) {
-	var b bytes.Buffer
-	for lines < chunkLines && b.Len()+maxLine <= chunkBytes {
-		line, err := im.lines.next()
-		if err != nil {
-			return b.Bytes(), lines, err
-		}
-		b.Write(line)
-		lines++
-	}
-	return b.Bytes(), lines, nil
 }
 
 // send sends a chunk until it is done.
@@ -163,7 +137,6 @@ func (im *importing) send(chunk []byte, lines int) error {
 		if err == nil {
 			im.patience.goesOn()
 			im.take(&answer)
-			im.progress.add(lines, len(chunk))
 			return nil
 		}
 		if bad := im.badLine(err); bad != nil {

@@ -18,10 +18,15 @@ type progress struct {
 	bar  *progressbar.ProgressBar // nil if it is not a terminal
 	mute bool
 	said time.Time
-	n    int64 // records
+	n    int64 // lines
+
+	bytes int // that the bar does not show yet
 }
 
-const sayEvery = 5 * time.Second
+const (
+	sayEvery  = 5 * time.Second
+	showBytes = 64 << 10
+)
 
 // progress begins to show. The total is in bytes, or -1 if it is not known.
 func (c *call) progress(verb string, total int64) *progress {
@@ -41,15 +46,18 @@ func (c *call) progress(verb string, total int64) *progress {
 	return p
 }
 
-// add says that so many records of so many bytes are done.
-func (p *progress) add(records, bytes int) {
-	p.n += int64(records)
-	if p.bar != nil {
-		p.bar.Describe(p.verb + " " + humanize.Comma(p.n))
-		_ = p.bar.Add(bytes)
+// add says that so many lines of so many bytes are done.
+func (p *progress) add(lines, bytes int) {
+	p.n += int64(lines)
+	if p.bytes += bytes; p.bytes < showBytes {
 		return
 	}
-	if !p.mute && time.Since(p.said) >= sayEvery {
+	if p.bar != nil {
+		p.bar.Describe(p.verb + " " + humanize.Comma(p.n))
+		_ = p.bar.Add(p.bytes)
+	}
+	p.bytes = 0
+	if p.bar == nil && !p.mute && time.Since(p.said) >= sayEvery {
 		p.said = time.Now()
 		p.c.note("%s %s lines", p.verb, humanize.Comma(p.n))
 	}

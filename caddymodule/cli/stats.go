@@ -36,9 +36,10 @@ type stats struct {
 }
 
 type syncState struct {
-	Ready   bool     `json:"ready"`
-	Reasons []string `json:"reasons"`
-	Store   struct {
+	Ready    bool     `json:"ready"`
+	Reasons  []string `json:"reasons"`
+	Degraded []string `json:"degraded"`
+	Store    struct {
 		Resource  string     `json:"resource"`
 		Reachable bool       `json:"reachable"`
 		LastWrite *time.Time `json:"last_write"`
@@ -75,7 +76,11 @@ func (s *syncState) rows() [][2]string {
 	if !s.Store.Reachable {
 		reachable = "not reachable"
 	}
-	rows := [][2]string{{"ready", ready}, {"store", plain(s.Store.Resource) + ", " + reachable}}
+	rows := [][2]string{{"ready", ready}}
+	if len(s.Degraded) > 0 {
+		rows = append(rows, [2]string{"degraded", plain(strings.Join(s.Degraded, "; "))})
+	}
+	rows = append(rows, [2]string{"store", plain(s.Store.Resource) + ", " + reachable})
 	if s.Store.LastWrite != nil {
 		rows = append(rows, [2]string{"last write", instant(*s.Store.LastWrite)})
 	}

@@ -2,15 +2,12 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -129,29 +126,30 @@ func (c *call) each(f func(line int, t target) error) error {
 		return err
 	}
 	defer done()
-	found, lines := false, lineReader{in: bufio.NewReaderSize(in, maxToken)}
-	for {
-		line, err := lines.next()
-		switch {
-		case err == io.EOF && !found:
-			return usage("there is no token in what was read")
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
-		}
-		line = bytes.TrimSpace(line)
-		if len(line) == 0 {
-			continue
-		}
-		if !utf8.Valid(line) {
-			return usage("line %d is not text", lines.n)
-		}
-		found = true
-		if err := f(lines.n, target{Token: string(line)}); err != nil {
+	lines := lineReader{in: bufio.NewReaderSize(in, maxToken)}
+	first, number, err := lines.token()
+	if err == io.EOF {
+		return usage("there is no token in what was read")
+	}
+	if err != nil {
+		return err
+	}
+	next, nextNumber, err := lines.token()
+	if err == io.EOF {
+		return f(0, target{Token: first}) // which needs no number
+	}
+	if failed := f(number, target{Token: first}); failed != nil {
+		return failed
+	}
+	for ; err == nil; next, nextNumber, err = lines.token() {
+		if err := f(nextNumber, target{Token: next}); err != nil {
 			return err
 		}
 	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
 }
 
 // tokens is what tokens are read from.
@@ -182,35 +180,4 @@ func nameless(err error) error {
 		return named.Err
 	}
 	return err
-}
-
-// lineReader reads lines of bounded length, and counts them.
-type lineReader struct {
-	in *bufio.Reader // whose size is the longest line that is read
-	n  int           // lines that have been read
-}
-
-var errLong = errors.New("the line is too long")
-
-// next is the next line with its end, valid until the call after, or io.EOF. One
-// that is too long is read to its end, and an error that wraps errLong.
-func (l *lineReader) next() ([]byte, error) {
-	line, err := l.in.ReadSlice('\n')
-	if err == io.EOF && len(line) == 0 {
-		return nil, io.EOF
-	}
-	l.n++
-	if err == nil || err == io.EOF {
-		return line, nil
-	}
-	if !errors.Is(err, bufio.ErrBufferFull) {
-		return nil, fmt.Errorf("reading line %d: %w", l.n, nameless(err))
-	}
-	for errors.Is(err, bufio.ErrBufferFull) {
-		_, err = l.in.ReadSlice('\n')
-	}
-	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("reading line %d: %w", l.n, nameless(err))
-	}
-	return nil, fmt.Errorf("line %d: %w", l.n, errLong)
 }

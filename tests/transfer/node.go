@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -76,7 +77,7 @@ func start(binary, dir string) (*node, error) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	n.stop()
-	return nil, fmt.Errorf("Caddy does not serve")
+	return nil, errors.New("the Caddy under test does not serve")
 }
 
 func (n *node) stop() {
