@@ -129,7 +129,7 @@ func (a *api) refused(answer *http.Response) error {
 
 // ask sends a request and reads the answer, which is JSON.
 func (a *api) ask(ctx context.Context, method, path, contentType string, body []byte, into any) (json.RawMessage, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errors.New("Caddy's admin endpoint does not answer"))
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errors.New("the admin endpoint does not answer"))
 	defer cancel()
 	answer, err := a.send(ctx, method, path, contentType, body)
 	if err != nil {

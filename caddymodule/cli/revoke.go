@@ -124,10 +124,7 @@ func (c *call) decide(path string, d decision) error {
 }
 
 // outcome gathers what could not be done about some of several tokens.
-type outcome struct {
-	worst error
-	code  int
-}
+type outcome struct{ code int }
 
 // about notes an error about the token of a line. It returns the error if there is
 // no use in going on with the others.
