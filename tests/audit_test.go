@@ -20,6 +20,9 @@ func auditSite(caddyfile string) string {
 	caddyfile = strings.Replace(caddyfile, "\tauto_https off\n", `	auto_https off
 	log default {
 		exclude token_revocation.audit
+		format filter {
+			request>uri regexp "\?.*" "?REDACTED"
+		}
 	}
 	log audit {
 		include token_revocation.audit
