@@ -14,9 +14,9 @@ type order struct {
 
 	IssuedBefore moment `json:"issued_before"`
 	Expires      moment `json:"expires"`
-	DryRun       bool    `json:"dry_run"`
-	By           string  `json:"by"`
-	Reason       string  `json:"reason"`
+	DryRun       bool   `json:"dry_run"`
+	By           string `json:"by"`
+	Reason       string `json:"reason"`
 }
 
 // readOrder reads one strictly; what of it makes no sense, the order itself finds

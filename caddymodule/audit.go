@@ -26,10 +26,11 @@ const (
 
 // audit tells of each record that was changed, once that is durable and enforced
 // and before the change is answered: with one structured line each, with events,
-// and in the span of ctx. It tells nothing secret: a digest prefix stands for
-// what was revoked. It returns within [eventTimeout].
+// in metrics, and in the span of ctx. It tells nothing secret: a digest prefix
+// stands for what was revoked. It returns within [eventTimeout].
 func (a *App) audit(ctx context.Context, through way, records ...revocation.Record) {
 	origin := originOf(ctx)
+	metrics.revocations.changed(through, records)
 	for i := range records {
 		r := &records[i]
 		fields := append([]zap.Field{zap.String("way", string(through))}, recordFields(r)...)

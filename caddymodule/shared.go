@@ -30,6 +30,7 @@ type sharedDenylist struct {
 	resource string
 	use      storeUse
 	probe    probe
+	word     storeWord
 }
 
 func acquire(key string) *sharedDenylist {
@@ -98,5 +99,7 @@ func (s *sharedDenylist) Destruct() error {
 	if neverOpened || s.err != nil {
 		return nil
 	}
-	return s.loaded.Load().Close()
+	list := s.loaded.Load()
+	defer metrics.caches.closed(list)
+	return list.Close()
 }
