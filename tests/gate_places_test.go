@@ -28,16 +28,16 @@ var everywhere = siteWith(
 func randomToken() string {
 	b := make([]byte, 24)
 	_, _ = rand.Read(b)
-	return "tok-" + base64.RawURLEncoding.EncodeToString(b)
+	return confidential.add("tok-" + base64.RawURLEncoding.EncodeToString(b))
 }
 
 // oddToken has what tokens of base64 have that is not plain in a URL.
-func oddToken() string { return "a+b/" + randomToken() + "==" }
+func oddToken() string { return confidential.add("a+b/" + randomToken() + "==") }
 
 // looksLikeJWT is what a gate that does not verify takes for a JWT.
 func looksLikeJWT() string {
 	encode := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-	return encode(`{"alg":"RS256","typ":"JWT"}`) + "." + encode(`{"sub":"`+randomToken()+`"}`) + "." + encode(randomToken())
+	return confidential.add(encode(`{"alg":"RS256","typ":"JWT"}`) + "." + encode(`{"sub":"`+randomToken()+`"}`) + "." + encode(randomToken()))
 }
 
 // presentation is one way in which a request can carry one token or two.
@@ -488,6 +488,7 @@ func (c *caddy) exchange(t *testing.T, request string, sent func(net.Conn)) int 
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
+	confidential.raw(request)
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
