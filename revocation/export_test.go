@@ -14,6 +14,9 @@ func (d *Denylist) Cached(key Key) bool {
 // SweepIndex is the part of Sweep that leaves the store alone.
 func (d *Denylist) SweepIndex() { d.sweepIndex() }
 
+// MaxTrials is how many dry runs are counted.
+const MaxTrials = maxTrials
+
 // MaxShares is how many clients are counted.
 const MaxShares = maxShares
 

@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// Caddyfile.example runs as it is, but for its port, and does what it says.
+// Caddyfile.example runs as it is, but for its ports, and does what it says.
 func TestExample(t *testing.T) {
 	text, err := os.ReadFile("../Caddyfile.example")
 	if err != nil {
 		t.Fatal(err)
 	}
-	example := strings.ReplaceAll(string(text), "localhost:8080", "localhost:PORT")
+	example := strings.NewReplacer("localhost:8080", "localhost:PORT", "localhost:2019", "ADMIN").Replace(string(text))
 	c := newCaddy(t, t.TempDir(), nil)
 	c.asItStands = "users take it as it stands, and its log filter for an example"
 	c.launch(example)

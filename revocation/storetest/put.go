@@ -48,8 +48,12 @@ func merges(t *testing.T, f *fixture) {
 func versions() (list, want []revocation.Record) {
 	for i := range 5 {
 		var merged revocation.Record
-		for j := range 40 {
-			r := record(i, j/8)
+		for j := range 80 {
+			r := record(i, j/8%5)
+			if j >= 40 {
+				r.Effect, r.Version = revocation.Effect(j/8%3), uint64(j/16%2)
+				r.Operator, r.Issuer, r.Value, r.IssuedBefore = j%3 == 0, "https://i", "alice", t0.Add(time.Duration(j%5)*time.Millisecond)
+			}
 			r.Revoked = t0.Add(time.Duration(j%2) * time.Millisecond)
 			r.By = string(rune('a' + j/2%2))
 			r.Reason = string(rune('a' + j/4%2))
