@@ -23,7 +23,7 @@ type revokedLine struct {
 func (c *caddy) revokedLines() (list []revokedLine) {
 	for line := range strings.Lines(c.logs.String()) {
 		var l revokedLine
-		if strings.Contains(line, "token revoked") && json.Unmarshal([]byte(line), &l) == nil && l.Message == "token revoked" {
+		if json.Unmarshal([]byte(line), &l) == nil && l.Message == "token revoked" {
 			list = append(list, l)
 		}
 	}

@@ -394,7 +394,16 @@ func TestGateHeader(t *testing.T) {
 // tell apart. Caddy drops such fields itself, unless it is told not to.
 func TestGateHeaderSpellings(t *testing.T) {
 	up := newUpstream(t)
-	allowed := strings.ReplaceAll(everywhere, "auto_https off", `auto_https off
+	// Whoever allows these spellings has to hide them from the log: here with all
+	// other fields.
+	hidden := strings.ReplaceAll(everywhere, "auto_https off", `auto_https off
+	log {
+		format filter {
+			request>headers delete
+			request>uri regexp "\?.*" "?REDACTED"
+		}
+	}`)
+	allowed := strings.ReplaceAll(hidden, "auto_https off", `auto_https off
 	servers {
 		expected_underscore_headers x_token x_auth_token
 		expected_dot_headers x.token
@@ -412,7 +421,7 @@ func TestGateHeaderSpellings(t *testing.T) {
 	})
 
 	// Nothing else reaches the API under another spelling.
-	d := start(t, everywhere, up)
+	d := start(t, hidden, up)
 	revoked := randomToken()
 	d.revoke(t, revoked)
 	for _, name := range []string{"x_token", "x.token", "X_Auth-Token"} {

@@ -29,11 +29,12 @@ import (
 // assertions, that is, unless they are relayed.
 var confidential = newSecrets()
 
-// Names of parameters, of members of JSON and of header fields that carry what is
-// confidential.
+// Names of members of JSON, of parameters and cookies, and of header fields that
+// carry what is confidential.
 var (
-	confidentialName  = regexp.MustCompile(`(?i)(token|secret|assertion|password|session|^at|^key)(\[.*)?$`)
-	confidentialField = regexp.MustCompile(`(?i)^(x[-_.].*(token|key).*|dpop)$`)
+	confidentialMember = regexp.MustCompile(`(?i)(token|secret|assertion|password)$`)
+	confidentialName   = regexp.MustCompile(`(?i)(token|secret|assertion|password|session|^at|^key)(\[.*)?$`)
+	confidentialField  = regexp.MustCompile(`(?i)^(x[-_.].*(token|key).*|dpop)$`)
 )
 
 // sees adds what a request carries, without its body.
@@ -125,7 +126,7 @@ func (s *secrets) members(value any) {
 		}
 	case map[string]any:
 		for name, v := range value {
-			if text, ok := v.(string); ok && confidentialName.MatchString(name) {
+			if text, ok := v.(string); ok && confidentialMember.MatchString(name) {
 				s.add(resolved(text))
 			}
 			s.members(v)

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // The search for what must not leave: fast enough to look through every byte of
@@ -53,9 +54,9 @@ func newSecrets() *secrets {
 	}
 }
 
-// add adds a secret and returns it. One that is too short is left out.
+// add adds a secret and returns it. One that is too plain is left out.
 func (s *secrets) add(secret string) string {
-	if len(secret) < shortest {
+	if tooPlain(secret) {
 		return secret
 	}
 	s.mu.RLock()
@@ -87,7 +88,7 @@ func (s *secrets) index(text string, n int) {
 	for i := 0; ; i += stride {
 		i = min(i, len(text)-telling)
 		piece := [telling]byte([]byte(text[i:]))
-		if _, taken := s.pieces[piece]; !taken {
+		if _, taken := s.pieces[piece]; !taken && variety(piece[:]) >= 6 {
 			s.pieces[piece] = n
 			s.mark([shortest]byte(piece[:]))
 		}
@@ -95,6 +96,26 @@ func (s *secrets) index(text string, n int) {
 			return
 		}
 	}
+}
+
+// tooPlain says whether a secret could stand anywhere without being told: one that
+// is short, or a word, or the header of a JWT.
+func tooPlain(secret string) bool {
+	if strings.HasPrefix(secret, "eyJ") && !strings.Contains(secret, ".") {
+		return true
+	}
+	isWord := strings.IndexFunc(secret, func(r rune) bool { return !unicode.IsLetter(r) }) < 0
+	return len(secret) < shortest || len(secret) < telling && isWord
+}
+
+// variety is how many different bytes there are.
+func variety(b []byte) (n int) {
+	for i, c := range b {
+		if bytes.IndexByte(b[:i], c) < 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *secrets) mark(start [shortest]byte) {
@@ -106,9 +127,9 @@ func hashed(b []byte) uint64 {
 	return endian.LittleEndian.Uint64(b) * 0x9E3779B97F4A7C15 >> (64 - maybeBits)
 }
 
-// found is a secret in a text.
+// found is a secret in a text, and where it is, or a piece of it.
 type found struct {
-	secret int // its place in the list
+	secret string
 	at     int
 }
 
@@ -120,7 +141,7 @@ func (s *secrets) in(text []byte) (list []found) {
 	add := func(n, at int) {
 		if !already[n] {
 			already[n] = true
-			list = append(list, found{n, at})
+			list = append(list, found{s.list[n], at})
 		}
 	}
 	for i := 0; i+shortest <= len(text); i++ {

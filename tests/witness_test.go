@@ -2,7 +2,6 @@ package tests
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -27,16 +26,26 @@ type witness struct {
 	// own are the files that the test had made before Caddy ran.
 	own    map[string]bool
 	served bool
-	// leaks is told of what was found, where a test wants that; otherwise it fails
-	// the test.
-	leaks func(place, why string)
+	// leaking is told of what is found, where a test wants it to be; otherwise that
+	// fails the test.
+	leaking func(leak)
 }
+
+// leak is a secret where none may be.
+type leak struct {
+	place  string
+	secret string
+	where  string // what stands around it
+}
+
+// atMost is how many leaks of one place are told.
+const atMost = 20
 
 // adminPaths are those that every Caddy is asked for when its test ends.
 var adminPaths = []string{
 	"/config/", "/metrics", "/reverse_proxy/upstreams", "/debug/vars", "/debug/pprof/goroutine?debug=2",
-	"/token_revocation/metadata", "/token_revocation/stats", "/token_revocation/sync", "/token_revocation/ready",
-	"/token_revocation/list",
+	"/token_revocation/metadata", "/token_revocation/records", "/token_revocation/export",
+	"/token_revocation/stats", "/token_revocation/sync",
 }
 
 // given is a Caddyfile that the Caddy is to run with.
@@ -126,19 +135,20 @@ func (c *caddy) ask() {
 // wrote, for every secret of every test so far.
 func (c *caddy) keepsSecrets() {
 	c.t.Helper()
-	tell := c.leaks
+	tell := c.leaking
 	if tell == nil {
-		tell = func(place, why string) { c.t.Errorf("%s shows a secret:\n%s", place, why) }
+		tell = func(l leak) { c.t.Errorf("%s shows the secret %.100q:\n%s", l.place, l.secret, l.where) }
 	}
-	inPlain := map[int]bool{}
+	inPlain := map[string]bool{}
 	for _, f := range confidential.in(c.texts) {
 		inPlain[f.secret] = true
 	}
 	look := func(place string, text []byte, repeatsConfiguration bool) {
+		told := 0
 		for _, f := range confidential.in(text) {
-			if !(repeatsConfiguration && inPlain[f.secret]) {
-				tell(place, confidential.excerpt(text, f))
-				return
+			if told < atMost && !(repeatsConfiguration && inPlain[f.secret]) {
+				told++
+				tell(leak{place, f.secret, around(text, f.at)})
 			}
 		}
 	}
@@ -149,7 +159,8 @@ func (c *caddy) keepsSecrets() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, request := range slices.Sorted(maps.Keys(c.answers)) {
-		look("the answer to "+request, c.answers[request], configures(request[strings.Index(request, "/"):]))
+		_, path, _ := strings.Cut(request, " ")
+		look("the answer to "+request, c.answers[request], configures(path))
 	}
 	files := 0
 	c.eachFile(func(path string) error {
@@ -166,10 +177,9 @@ func (c *caddy) keepsSecrets() {
 	}
 }
 
-// excerpt is what stands around a secret.
-func (s *secrets) excerpt(text []byte, f found) string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	from := max(0, bytes.LastIndexByte(text[:f.at], '\n')+1, f.at-1500)
-	return fmt.Sprintf("%q stands in\n%s", s.list[f.secret], text[from:min(len(text), f.at+200)])
+// around is what stands around a place in a text: what is left of it in its line,
+// and some more.
+func around(text []byte, at int) string {
+	from := max(0, bytes.LastIndexByte(text[:at], '\n')+1, at-1500)
+	return strings.ToValidUTF8(string(text[from:min(len(text), at+200)]), "?")
 }
