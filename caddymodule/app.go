@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/token"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -63,16 +64,19 @@ type App struct {
 	// Whom to ask about tokens that cannot be verified here.
 	Introspection *Introspection `json:"introspection,omitempty"`
 
-	logger  *zap.Logger
-	store   StoreModule
-	clients *endpoint.Clients
-	judge   endpoint.Judge // nil if possession decides
-	shared  *sharedDenylist
-	key     string   // under which shared was acquired; empty if it was not
-	kept    []string // what the app has in the pool of what was published
+	logger   *zap.Logger
+	auditLog *zap.Logger
+	events   *events
+	store    StoreModule
+	clients  *endpoint.Clients
+	judge    endpoint.Judge // nil if possession decides
+	shared   *sharedDenylist
+	key      string   // under which shared was acquired; empty if it was not
+	kept     []string // what the app has in the pool of what was published
 
 	issuerURLs []string
-	endpoints  []*Handler // those that have one
+	names      *token.Names // of the issuers, by which rules know their tokens
+	endpoints  []*Handler   // those that have one
 }
 
 // CaddyModule returns the Caddy module information.
@@ -94,10 +98,18 @@ type StoreModule interface {
 // Provision reads the configuration. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
+	a.auditLog = a.logger.Named(auditName)
+	metrics.used.Store(true)
+	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
 	if err := a.setDefaults(); err != nil {
 		return err
 	}
 	var err error
+	if a.events, err = newEvents(ctx); err != nil {
+		return fmt.Errorf("events: %w", err)
+	}
 	if a.clients, err = a.provisionClients(); err != nil {
 		return err
 	}
@@ -178,6 +190,10 @@ func (a *App) options() revocation.Options {
 				zap.Int("records", p.Records), zap.Int("percent", int(100*p.Part)))
 		},
 		Failed: func(err error) { a.logger.Error("keeping the denylist", zap.Error(err)) },
+		Observe: func(op revocation.Operation) {
+			a.shared.use.observe(op)
+			a.shared.word.observe(op)
+		},
 	}
 }
 
@@ -191,10 +207,13 @@ func (a *App) open(ctx context.Context) (*revocation.Denylist, error) {
 	if err != nil {
 		return nil, err
 	}
+	took := time.Since(began)
+	a.shared.word.loaded(took)
+	metrics.caches.opened(list)
 	a.logger.Info("denylist loaded",
 		zap.String("store", a.store.Resource()),
 		zap.Int("records", list.Stats().Total()),
-		zap.Duration("took", time.Since(began)))
+		zap.Duration("took", took))
 	return list, nil
 }
 

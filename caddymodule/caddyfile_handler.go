@@ -96,7 +96,7 @@ func (h *Handler) unmarshalToken(d *caddyfile.Dispenser) error {
 	if len(rest) > 0 {
 		return d.Errf("unexpected %q after token %s %s", rest[0], place.In, place.Name)
 	}
-	if _, err := gate.New([]gate.Place{place.place()}); err != nil {
+	if _, err := gate.New([]gate.Place{place.place()}, nil); err != nil {
 		return d.WrapErr(err)
 	}
 	h.Tokens = append(h.Tokens, place)

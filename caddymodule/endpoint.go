@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/relay"
 )
@@ -44,6 +45,9 @@ func (h *Handler) newEndpoint(ctx caddy.Context) (*endpoint.Endpoint, error) {
 		RemoteAddr: remoteAddr,
 		Limits:     limits,
 		Judge:      h.app.judge,
+		Revoked: func(ctx context.Context, records []revocation.Record) {
+			h.app.audit(ctx, wayEndpoint, records...)
+		},
 	}
 	if h.RateLimit != nil {
 		config.RateLimit = endpoint.RateLimit{

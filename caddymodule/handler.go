@@ -36,10 +36,16 @@ const (
 // Placeholder | Description
 // ------------|------------
 // `{http.token_revocation.reason}` | Why: `revoked`, `no_token`, `malformed`, `too_large`, `unsupported`, `slow` or `unavailable`
-// `{http.token_revocation.digest}` | The first 12 hexadecimal digits of the digest under which the token is revoked
-// `{http.token_revocation.revoked_at}` | When the token was revoked (RFC 3339)
+// `{http.token_revocation.kind}` | What is revoked: `token`, `session`, `jti`, `subject`, `client`, `key` or `issuer`
+// `{http.token_revocation.digest}` | The first 12 hexadecimal digits of the digest under which that is revoked
+// `{http.token_revocation.revoked_at}` | When it was revoked (RFC 3339)
 // `{http.token_revocation.expires}` | Until when that matters (RFC 3339)
-// `{http.token_revocation.client}` | The client_id of the client that revoked it
+// `{http.token_revocation.client}` | The client_id of the client, or the name of the operator, that revoked it
+//
+// The line of the request in the access log has the first three as
+// `token_revocation`, and so has that of a request which a dry run would have
+// refused, with `reason` `passed` and the dry runs in `dry_run`. In a span of the
+// directive `tracing` they are attributes.
 type Handler struct {
 	// The path at which revocation requests are answered, or `off`. Default:
 	// `/token/revocation`.
@@ -132,7 +138,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app.(*App)
-	if h.gate, err = gate.New(places, h.app.sessionClaims()...); err != nil {
+	if h.gate, err = gate.New(places, h.app.names); err != nil {
 		return fmt.Errorf("tokens: %w", err)
 	}
 	if h.Endpoint == endpointOff {
@@ -191,9 +197,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.revoke(w, r)
 		return nil
 	}
+	began := metrics.checks.began()
+	decision := h.decide(w, r)
+	passes := decision.Reason == gate.Passed && (decision.Tokens > 0 || !h.RequireToken)
+	metrics.checks.count(&decision, passes, began)
+	if passes {
+		if len(decision.Counted) > 0 {
+			note(r.Context(), finding{reason: decision.Reason.String(), counted: decision.Counted})
+		}
+		return next.ServeHTTP(w, r)
+	}
+	return h.refuse(w, r, decision)
+}
+
+// decide says what becomes of a request.
+func (h *Handler) decide(w http.ResponseWriter, r *http.Request) gate.Decision {
 	list, err := h.checking(r.Context())
 	if err != nil {
-		return h.refuse(w, r, gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Err: err})
+		return gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Err: err}
 	}
 	decision := h.gate.Check(list, w, r)
 	if errors.Is(decision.Err, revocation.ErrClosed) { // a reload came in between
@@ -201,10 +222,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			decision = h.gate.Check(list, w, r)
 		}
 	}
-	if decision.Reason == gate.Passed && (decision.Tokens > 0 || !h.RequireToken) {
-		return next.ServeHTTP(w, r)
-	}
-	return h.refuse(w, r, decision)
+	return decision
 }
 
 // checking returns the denylist for a check. While a new configuration starts,
@@ -234,7 +252,7 @@ var errReloading = errors.New("another configuration, with another denylist, is 
 
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	done := h.endpoint.Serve(h.revoking, w, r)
-	h.app.audit(r.Context(), wayEndpoint, done.Records...)
+	metrics.revocations.answered(r, &done)
 	switch {
 	case done.Err != nil && done.Error == "":
 		h.logger.Warn("a token was revoked, and nobody knows whose it is, or its session",

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/introspection"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/issuer"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/token"
 )
 
 // Issuer is an authorization server whose signed tokens can be verified here, so
@@ -29,11 +30,13 @@ type Issuer struct {
 	// anything.
 	Audiences []string `json:"audiences,omitempty"`
 
-	// The claims in which the client_id may stand, in this order. Default:
-	// `client_id`, `azp`, `cid`, `appid`.
+	// The claims in which the client_id may stand. To the endpoint the first of
+	// them that a token has counts, to a rule every one. Default: `client_id`,
+	// `azp`, `cid`, `appid`.
 	ClientClaims []string `json:"client_claims,omitempty"`
 
-	// The claim that names the session. Default: `sid`.
+	// The claim that names the session. To a rule, `sid` counts beside it. Default:
+	// `sid`.
 	SessionClaim string `json:"session_claim,omitempty"`
 
 	// The claim that names the token. Default: `jti`.
@@ -88,6 +91,7 @@ func checkIssuer(s string) error {
 // provisionJudge makes what knows whose tokens are, or leaves it nil.
 func (a *App) provisionJudge() error {
 	judges := endpoint.Judges{Issuers: map[string]endpoint.Judge{}}
+	var namings []token.Naming
 	for i, configured := range a.Issuers {
 		known, err := a.issuer(configured)
 		if err != nil {
@@ -97,6 +101,11 @@ func (a *App) provisionJudge() error {
 			return fmt.Errorf("issuers[%d]: %s is there twice", i, known.URL())
 		}
 		judges.Issuers[known.URL()] = known
+		namings = append(namings, configured.naming(known.URL()))
+	}
+	var err error
+	if a.names, err = token.NewNames(namings...); err != nil {
+		return fmt.Errorf("issuers: %w", err)
 	}
 	if a.Introspection != nil {
 		asked, err := a.Introspection.provision()
@@ -147,14 +156,9 @@ func (a *App) issuer(configured Issuer) (*issuer.Issuer, error) {
 	return issuer.New(config)
 }
 
-// sessionClaims are those in which issuers are configured to name the session.
-func (a *App) sessionClaims() (list []string) {
-	for _, i := range a.Issuers {
-		if i.SessionClaim != "" {
-			list = append(list, i.SessionClaim)
-		}
-	}
-	return list
+// naming is how rules know the issuer's tokens.
+func (i *Issuer) naming(address string) token.Naming {
+	return token.Naming{Issuer: address, Session: i.SessionClaim, ID: i.IDClaim, Clients: i.ClientClaims}
 }
 
 func (i *Introspection) provision() (*introspection.Introspection, error) {

@@ -36,18 +36,48 @@ type Record struct {
 	Reason   string `json:"reason,omitempty"`
 	// Version counts how often the decision was reversed.
 	Version uint64 `json:"version,omitempty"`
+	// Trial is what a dry run has shown. It is in no export, and of no interest to
+	// an import.
+	Trial *Trial `json:"trial,omitempty"`
+}
+
+// Trial is what a dry run has shown since this process has known of it.
+type Trial struct {
+	// Requests is how many requests it would have refused that passed.
+	Requests uint64 `json:"requests"`
+	// Tokens is how many distinct tokens they had; to about 1 % where they are many.
+	Tokens uint64 `json:"tokens"`
+	// First and Last are when the first and the last such request came.
+	First *time.Time `json:"first,omitempty"`
+	Last  *time.Time `json:"last,omitempty"`
+}
+
+// withTrial adds what a record has shown, if it is a dry run.
+func withTrial(r Record, key revocation.Key, list *revocation.Denylist) Record {
+	if r.Effect != revocation.Count.String() {
+		return r
+	}
+	tried := list.Tried(key)
+	r.Trial = &Trial{Requests: tried.Requests, Tokens: tried.Tokens, First: known(tried.First), Last: known(tried.Last)}
+	return r
+}
+
+// known is a time, or nil if it is zero.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }
 
 func recordOf(r revocation.Record) Record {
-	shown := Record{
+	return Record{
 		ID: r.Key.ID(), Kind: r.Key.Kind.String(), Effect: r.Effect.String(),
 		Issuer: r.Issuer, Value: r.Value, RevokedAt: r.Revoked, Expires: r.Expires,
 		By: r.By, Operator: r.Operator, Reason: r.Reason, Version: r.Version,
+		IssuedBefore: known(r.IssuedBefore),
 	}
-	if !r.IssuedBefore.IsZero() {
-		shown.IssuedBefore = &r.IssuedBefore
-	}
-	return shown
 }
 
 // record is the other way round. What else can be wrong with it, the denylist

@@ -29,10 +29,10 @@ type refusal struct {
 }
 
 func refusalOf(d gate.Decision) refusal {
-	f := refusal{reason: d.Reason.String(), err: d.Err}
+	f := refusal{reason: reasonOf(d.Reason), err: d.Err}
 	switch d.Reason {
 	case gate.Passed: // with a token required, and none found
-		f.reason, f.status, f.challenge = "no_token", http.StatusUnauthorized, true
+		f.status, f.challenge = http.StatusUnauthorized, true
 		f.err = errors.New("the request has no token")
 	case gate.Revoked:
 		f.status, f.challenge = http.StatusUnauthorized, true
@@ -55,6 +55,15 @@ func refusalOf(d gate.Decision) refusal {
 	return f
 }
 
+// reasonOf names why a request is refused. One that has passed the gate is refused
+// where a token is required, and it has none.
+func reasonOf(r gate.Reason) string {
+	if r == gate.Passed {
+		return "no_token"
+	}
+	return r.String()
+}
+
 // refuse turns a request away: with an error, so that handle_errors can shape
 // the answer, and with headers that hold whatever it says.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d gate.Decision) error {
@@ -69,6 +78,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d gate.Decision
 	if replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		setPlaceholders(replacer, f.reason, d.Record)
 	}
+	note(r.Context(), finding{reason: f.reason, record: d.Record})
 	return caddyhttp.Error(f.status, f.err)
 }
 
@@ -76,12 +86,13 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d gate.Decision
 // it was written.
 func setPlaceholders(replacer *caddy.Replacer, reason string, record *revocation.Record) {
 	const prefix = "http.token_revocation."
-	var digest, revokedAt, expires, client string
+	var kind, digest, revokedAt, expires, client string
 	if record != nil {
-		digest, client = record.Key.Prefix(), record.By
+		kind, digest, client = record.Key.Kind.String(), record.Key.Prefix(), record.By
 		revokedAt, expires = record.Revoked.Format(time.RFC3339), record.Expires.Format(time.RFC3339)
 	}
 	replacer.Set(prefix+"reason", reason)
+	replacer.Set(prefix+"kind", kind)
 	replacer.Set(prefix+"digest", digest)
 	replacer.Set(prefix+"revoked_at", revokedAt)
 	replacer.Set(prefix+"expires", expires)

@@ -26,11 +26,16 @@ type sharedDenylist struct {
 
 	lifetime context.Context
 	end      context.CancelFunc
+
+	resource string
+	use      storeUse
+	probe    probe
+	word     storeWord
 }
 
 func acquire(key string) *sharedDenylist {
 	shared, _, _ := denylists.LoadOrNew(key, func() (caddy.Destructor, error) {
-		s := &sharedDenylist{opened: make(chan struct{})}
+		s := &sharedDenylist{opened: make(chan struct{}), resource: key}
 		s.lifetime, s.end = context.WithCancel(context.Background())
 		return s, nil
 	})
@@ -45,11 +50,19 @@ func release(key string) error {
 // running returns the denylist of the configuration that runs, or nil before
 // the first one does.
 func running() *revocation.Denylist {
+	if app := runningApp(); app != nil {
+		return app.shared.loaded.Load()
+	}
+	return nil
+}
+
+// runningApp returns the app of the configuration that runs, or nil.
+func runningApp() *App {
 	app, err := caddy.ActiveContext().AppIfConfigured(appName)
 	if err != nil {
 		return nil
 	}
-	return app.(*App).shared.loaded.Load()
+	return app.(*App)
 }
 
 // get returns the denylist. The first call opens it; all wait for that, each
@@ -86,5 +99,7 @@ func (s *sharedDenylist) Destruct() error {
 	if neverOpened || s.err != nil {
 		return nil
 	}
-	return s.loaded.Load().Close()
+	list := s.loaded.Load()
+	defer metrics.caches.closed(list)
+	return list.Close()
 }

@@ -5,15 +5,41 @@ import (
 	"time"
 )
 
-// kinds knows, by kind, when the last record ends that there has been, in Unix
-// seconds; 0 if there has been none. An end is only ever moved later: what comes
-// too late to be forgotten costs a look, what is forgotten too early lets a
-// revoked token through.
-type kinds [1 << 8]atomic.Int64
+// KindSet is a set of kinds.
+type KindSet uint16
+
+// KindsOf is the set of some kinds.
+func KindsOf(kinds ...Kind) (s KindSet) {
+	for _, k := range kinds {
+		s |= 1 << k
+	}
+	return s
+}
+
+// Has says whether a kind is in the set.
+func (s KindSet) Has(k Kind) bool { return s>>k&1 != 0 }
+
+// AllRules are the kinds of rules, see [Kind.Rule].
+var AllRules = KindsOf(KindSession, KindJTI, KindSubject, KindClient, KindKey, KindIssuer)
+
+// kinds knows when the last record ends that there has been, in Unix seconds; 0
+// if there has been none. An end is only ever moved later: what comes too late to
+// be forgotten costs a look, what is forgotten too early lets a revoked token
+// through.
+type kinds struct {
+	latest [1 << 8]atomic.Int64 // by kind
+	rules  atomic.Int64         // of any kind of rule
+}
 
 func (k *kinds) note(kind Kind, end time.Time) {
-	latest := &k[kind]
-	for seconds := end.Unix(); ; {
+	moveLater(&k.latest[kind], end.Unix())
+	if kind.Rule() {
+		moveLater(&k.rules, end.Unix())
+	}
+}
+
+func moveLater(latest *atomic.Int64, seconds int64) {
+	for {
 		before := latest.Load()
 		if seconds <= before || latest.CompareAndSwap(before, seconds) {
 			return
@@ -25,6 +51,25 @@ func (k *kinds) note(kind Kind, end time.Time) {
 // out under which keys of that kind a token falls. False is certain. Where there
 // has been no such record, it costs one load from memory.
 func (d *Denylist) Has(kind Kind) bool {
-	end := d.kinds[kind].Load()
-	return end > 0 && d.now().Before(time.Unix(end, 0).Add(time.Duration(d.leeway.Load())))
+	end := d.kinds.latest[kind].Load()
+	return end > 0 && end > d.ended().Unix()
+}
+
+// Rules is the set of the kinds of rules for which Has. Where there has been no
+// rule, it costs one load from memory.
+func (d *Denylist) Rules() (s KindSet) {
+	end := d.kinds.rules.Load()
+	if end == 0 {
+		return 0
+	}
+	ended := d.ended().Unix()
+	if end <= ended {
+		return 0
+	}
+	for kind := range Kind(kindCount) {
+		if kind.Rule() && d.kinds.latest[kind].Load() > ended {
+			s |= 1 << kind
+		}
+	}
+	return s
 }

@@ -84,12 +84,17 @@ func doWith(t *testing.T, client *http.Client, request *http.Request) answer {
 
 func answerOf(t *testing.T, response *http.Response) answer {
 	t.Helper()
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
+	a, err := readAll(response)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{response.StatusCode, response.Header, string(body)}
+	return a
+}
+
+func readAll(response *http.Response) (answer, error) {
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	return answer{response.StatusCode, response.Header, string(body)}, err
 }
 
 // bearer sends a GET request with a token.

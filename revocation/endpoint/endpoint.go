@@ -58,6 +58,9 @@ type Config struct {
 	// holds the connection. An address that is not valid is one that nobody
 	// knows, and is limited like any other. Nil is the request's RemoteAddr.
 	RemoteAddr func(*http.Request) netip.Addr
+	// Revoked is told what a request has revoked, once that is durable and enforced
+	// and before it is answered; nil is nobody. The context is the request's.
+	Revoked func(context.Context, []revocation.Record)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -75,6 +78,7 @@ type Endpoint struct {
 	limits  *Limits
 	address func(*http.Request) netip.Addr
 	now     func() time.Time
+	revoked func(context.Context, []revocation.Record)
 	owed    owed
 
 	audiences func(*http.Request) []string
@@ -114,13 +118,16 @@ func New(c Config) (*Endpoint, error) {
 		clients: c.Clients, retain: c.Retain, realm: c.Realm,
 		manner: manner, scope: scope, judge: c.Judge, relay: c.Relay,
 		rate: c.RateLimit, limits: c.Limits, address: c.RemoteAddr, now: c.Now,
-		audiences: c.Audiences, configured: configured, owed: newOwed(),
+		revoked: c.Revoked, audiences: c.Audiences, configured: configured, owed: newOwed(),
 	}, nil
 }
 
 func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Revoked == nil {
+		c.Revoked = func(context.Context, []revocation.Record) {}
 	}
 	if c.RateLimit == (RateLimit{}) {
 		c.RateLimit = DefaultRateLimit
@@ -152,6 +159,10 @@ type Outcome struct {
 	// Err is what went wrong on this side, or nil. With a success it says why
 	// more than the token itself could not be revoked.
 	Err error
+	// Unproved is how the client tried to authenticate, if it failed to, or empty.
+	Unproved Attempt
+	// Limit is what the request was turned away for with status 429, or empty.
+	Limit Limit
 }
 
 // Lists gives the denylist, or an error while it is not there.
@@ -191,10 +202,13 @@ func (e *Endpoint) serve(lists Lists, w http.ResponseWriter, r *http.Request) Ou
 		done.Status = e.manner.succeed(w)
 		return done
 	}
-	if refused.status == http.StatusUnauthorized || refused.code == invalidClientCode {
+	if refused.unproved() {
 		e.limits.failed(e.address(r), e.now())
 	}
-	return Outcome{Status: e.refuse(w, refused), Client: done.Client, Error: refused.code, Err: refused.err}
+	return Outcome{
+		Status: e.refuse(w, refused), Client: done.Client, Error: refused.code, Err: refused.err,
+		Unproved: done.Unproved, Limit: refused.limit,
+	}
 }
 
 // authenticate returns the client that a request proves to come from, by the

@@ -1,17 +1,14 @@
 package endpoint
 
 import (
-	"bytes"
 	"crypto/subtle"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/strictjson"
 )
 
 // jsonManner is that of APIs which take a JSON or form body, with credentials in
@@ -63,8 +60,8 @@ func (c credentials) has(secret string) bool {
 // ways is refused.
 func parseJSON(b []byte) (parameters, *refusal) {
 	p, seen, wrong := parameters{}, map[string]bool{}, map[string]string{}
-	err := eachMember(json.NewDecoder(bytes.NewReader(b)), func(name string, value json.RawMessage) {
-		text, isText := plainText(value)
+	err := strictjson.Each(b, func(name string, value json.RawMessage) {
+		text, isText := strictjson.Text(value)
 		switch folded := strings.ToLower(name); {
 		case seen[name]:
 			wrong[name] = "stands twice"
@@ -84,43 +81,6 @@ func parseJSON(b []byte) (parameters, *refusal) {
 		return nil, invalidFields(wrong)
 	}
 	return p, nil
-}
-
-// plainText is a JSON string of valid Unicode. Another has U+FFFD in place of
-// what is not valid, and so would be a text that nobody sent.
-func plainText(value json.RawMessage) (text string, ok bool) {
-	if value[0] != '"' || json.Unmarshal(value, &text) != nil {
-		return "", false
-	}
-	return text, !strings.ContainsRune(text, utf8.RuneError)
-}
-
-var errNotObject = errors.New("must be one JSON object")
-
-// eachMember calls f with the members of the object that is all there is to
-// read, duplicates included.
-func eachMember(d *json.Decoder, f func(name string, value json.RawMessage)) error {
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return errNotObject
-	}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return errNotObject
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return errNotObject
-		}
-		f(name.(string), value)
-	}
-	if _, err := d.Token(); err != nil {
-		return errNotObject
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("%w, and nothing after it", errNotObject)
-	}
-	return nil
 }
 
 func (jsonManner) unknown() *refusal { return nil }

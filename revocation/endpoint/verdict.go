@@ -64,13 +64,18 @@ func (e *Endpoint) decide(ctx context.Context, client *Client, presented string)
 	}
 	now := e.now()
 	end := e.end(now, claims, known, facts)
+	record := revocation.Record{Revoked: now, Expires: end, By: client.by()}
+	if len(facts.Issuer) <= revocation.MaxText { // else people have to do without
+		record.Issuer = facts.Issuer
+	}
 	for _, key := range append([]revocation.Key{id.Key}, id.Others...) {
-		v.records = append(v.records, revocation.Record{Key: key, Revoked: now, Expires: end, By: client.by()})
+		record.Key = key
+		v.records = append(v.records, record)
 	}
 	if facts.Issuer != "" && facts.Session != "" && (e.scope == ScopeSession || facts.Refresh) {
-		v.records = append(v.records, revocation.Record{
-			Key: revocation.SessionKey(facts.Issuer, facts.Session), Revoked: now, Expires: later(end, now.Add(e.retain)), By: client.by(),
-		})
+		record.Key = revocation.SessionKey(facts.Issuer, facts.Session)
+		record.Expires = later(end, now.Add(e.retain))
+		v.records = append(v.records, record)
 	}
 	v.records = append(v.records, left...)
 	return v, nil
@@ -83,16 +88,13 @@ func (e *Endpoint) facts(ctx context.Context, presented string) (Facts, bool, er
 	return e.judge.Judge(ctx, presented)
 }
 
-// end is when the last of those who accept a token stops doing so: those who
-// read its claims, each in its way, and those who ask whoever stated the facts.
-// Where some of them might see no end, or the token is past its end and yet
-// active, it is at least as far away as retain.
+// end is that of a token, as those see it who read its claims or ask whoever stated
+// the facts. A token that is past its end and yet active has one that nobody knows.
 func (e *Endpoint) end(now time.Time, claims token.Claims, known bool, facts Facts) time.Time {
-	read, everyReader := claims.Expires()
-	end := later(read, facts.Expires)
-	isOpaque := claims.None()
-	if !everyReader && (!isOpaque || facts.Expires.IsZero()) || known && !end.After(now) {
-		return later(end, now.Add(e.retain))
+	retained := now.Add(e.retain)
+	end := claims.End(facts.Expires, retained)
+	if known && !end.After(now) {
+		return later(end, retained)
 	}
 	return end
 }

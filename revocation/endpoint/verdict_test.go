@@ -141,6 +141,26 @@ func TestSessionOfRecord(t *testing.T) {
 	}
 }
 
+// A record says whose token it is, to the operators who list it, if that is
+// known and no longer than a record may be.
+func TestIssuerOfRecords(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"https://i": "https://i", "": "",
+		strings.Repeat("i", revocation.MaxText): strings.Repeat("i", revocation.MaxText), strings.Repeat("i", revocation.MaxText+1): "",
+	} {
+		e, clients := judgedBy(t, &saying{known: true, facts: Facts{Active: true, Client: "id", Issuer: issuer, Session: "s"}}, ScopeSession)
+		v, _ := e.decide(t.Context(), clients["id"], "t")
+		for _, r := range v.records {
+			if r.Issuer != want || r.Value != "" {
+				t.Errorf("%d bytes: %+v", len(issuer), r)
+			}
+		}
+		if records := min(len(issuer), 1) + 1; len(v.records) != records {
+			t.Errorf("%d bytes: %+v", len(issuer), v.records)
+		}
+	}
+}
+
 func TestDecide(t *testing.T) {
 	id := jws(`{"alg":"RS256"}`, `{"aud":["x","id"],"sub":"me"}`)
 	for name, test := range map[string]struct {

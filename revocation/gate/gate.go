@@ -10,8 +10,8 @@ package gate
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/token"
@@ -56,23 +56,14 @@ type Gate struct {
 	queries []string
 	cookies []string
 	form    formPlace
-	// sessions are the claims in which the session of a token may stand.
-	sessions []string
+	names   *token.Names
 }
 
 // New makes a gate that looks at the given places and those that are always
-// looked at. The session of a token is looked for in its claim sid, and in those
-// that are given beside it.
-func New(places []Place, sessionClaims ...string) (*Gate, error) {
-	g := &Gate{schemes: []string{"Bearer", "DPoP"}, queries: []string{"access_token"}, sessions: []string{"sid"}}
-	for _, claim := range sessionClaims {
-		if claim == "" {
-			return nil, fmt.Errorf("a session claim needs a name")
-		}
-		if !slices.Contains(g.sessions, claim) {
-			g.sessions = append(g.sessions, claim)
-		}
-	}
+// looked at. Names are the claims by which rules know a token; nil is the usual
+// ones.
+func New(places []Place, names *token.Names) (*Gate, error) {
+	g := &Gate{schemes: []string{"Bearer", "DPoP"}, queries: []string{"access_token"}, names: names}
 	for _, p := range places {
 		if err := g.add(p); err != nil {
 			return nil, err
@@ -132,6 +123,9 @@ type Decision struct {
 	Tokens int
 	// Record is the record that revokes, if Reason is Revoked.
 	Record *revocation.Record
+	// Counted are the dry runs that would have refused the request, each once and
+	// at most 64, if Reason is Passed. They know of it already.
+	Counted []*revocation.Record
 	// Scheme is the authentication scheme with which the token was presented,
 	// "Bearer" unless it was "DPoP".
 	Scheme string
@@ -145,10 +139,11 @@ type Decision struct {
 // HTTP, are taken out of the request.
 func (g *Gate) Check(list *revocation.Denylist, w http.ResponseWriter, r *http.Request) Decision {
 	g.nothingLater(r)
-	s := search{list: list, sessions: g.sessions, decision: Decision{Scheme: "Bearer"}}
+	s := search{list: list, names: g.names, decision: Decision{Scheme: "Bearer"}}
 	if g.authorization(&s, r.Header) && g.query(&s, r.URL.RawQuery) &&
 		g.inHeaders(&s, r.Header) && g.inCookies(&s, r.Header) && g.inForm(&s, w, r) {
 		s.decision.Reason = Passed
+		s.count()
 	}
 	return s.decision
 }
@@ -157,8 +152,9 @@ func (g *Gate) Check(list *revocation.Denylist, w http.ResponseWriter, r *http.R
 // request is refused and nothing further matters.
 type search struct {
 	list     *revocation.Denylist
-	sessions []string // of the gate
+	names    *token.Names // of the gate
 	looked   int
+	tried    []trial
 	decision Decision
 }
 
@@ -219,36 +215,48 @@ func (s *search) identity(credential string, id *token.Identity) bool {
 	if id.Ambiguous {
 		return s.malformed("a token can be read in more than one way")
 	}
-	if !s.key(&id.Key) {
+	if !s.key(&id.Key, time.Time{}, &id.Key) {
 		return false
 	}
 	for i := range id.Others {
-		if !s.key(&id.Others[i]) {
+		if !s.key(&id.Others[i], time.Time{}, &id.Key) {
 			return false
 		}
 	}
-	return id.Form != token.JWS || !s.list.Has(revocation.KindSession) || s.session(credential)
+	return id.Form != token.JWS || s.rules(credential, &id.Key)
 }
 
-// session checks the sessions that a JWS says it belongs to. Nobody has verified
-// that: who forges it refuses no more than a forged token.
-func (s *search) session(credential string) bool {
-	list, ok := token.Sessions(credential, s.sessions)
+// rules checks the rules under which a JWS falls by what it says about itself.
+// Nobody has verified that: who forges it refuses no more than a forged token.
+func (s *search) rules(credential string, own *revocation.Key) bool {
+	kinds := s.list.Rules()
+	if kinds == 0 {
+		return true
+	}
+	var room [usualRules]revocation.Key
+	keys, issued, ok := s.names.Rules(room[:0], credential, kinds)
 	if !ok {
 		return s.malformed("a token can be read in more than one way")
 	}
-	for _, of := range list {
-		key := revocation.SessionKey(of.Issuer, of.Name)
-		if !s.key(&key) {
+	for i := range keys {
+		if !s.key(&keys[i], issued, own) {
 			return false
 		}
 	}
 	return true
 }
 
-func (s *search) key(key *revocation.Key) bool {
-	switch verdict := s.list.Check(key); verdict.Outcome {
+// usualRules is how many rules a token usually falls under at most: more of them
+// cost an allocation.
+const usualRules = 12
+
+// key checks one key of the token with the key own.
+func (s *search) key(key *revocation.Key, issued time.Time, own *revocation.Key) bool {
+	switch verdict := s.list.CheckIssued(key, issued); verdict.Outcome {
 	case revocation.Clear:
+		return true
+	case revocation.Counted:
+		s.try(verdict.Record, own)
 		return true
 	case revocation.Revoked:
 		s.decision.Record = verdict.Record

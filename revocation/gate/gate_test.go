@@ -78,7 +78,7 @@ func revoke(tb testing.TB, list *revocation.Denylist, s string, expires time.Tim
 
 func gate(tb testing.TB, places ...Place) *Gate {
 	tb.Helper()
-	g, err := New(places)
+	g, err := New(places, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -368,7 +368,7 @@ func TestPlaces(t *testing.T) {
 		{Place{In: Header, Name: "a:b"}, "not the name of a header field"},
 		{Place{In: Header, Name: "Authorization"}, "always looked at"},
 	} {
-		if _, err := New([]Place{test.place}); err == nil || !strings.Contains(err.Error(), test.says) {
+		if _, err := New([]Place{test.place}, nil); err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%+v: %v", test.place, err)
 		}
 	}

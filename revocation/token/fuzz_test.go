@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
 func FuzzIdentify(f *testing.F) {
@@ -59,24 +61,29 @@ func FuzzReadClaims(f *testing.F) {
 }
 
 // The quick way finds what the parser finds.
-func FuzzSessions(f *testing.F) {
+func FuzzScan(f *testing.F) {
 	for _, s := range []string{
 		`{"iss":"i","sid":"s"}`, `{"a":[{"sid":"x]"},1.5e3],"iss":"i" , "SID":null,"sid":7}`, `{"iss":"\u0069","s\u0069d":"s"}`,
 		"{\n\t\"iss\":true,\"\u017fid\":\"\\\"\"}", `{"iss":"i","sid":NaN}`, `{"a":}`, `{}`, `{"iss":"i"}{"sid":"s"}`, "\xff", ``,
+		`{"iss":"https:\/\/i","sub":"a\/\u0062","iat":1.7e9}`, `{"iat":-0.5,"IAT":"1","azp":01}`,
 	} {
 		f.Add(s)
 	}
-	names := []string{"sid", "session"}
+	names := named(f)
 	f.Fuzz(func(t *testing.T, payload string) {
-		quick, ok := scanMembers([]byte(payload), "iss", names)
-		parsed, valid := members([]byte(payload))
-		if !ok || !valid {
+		var quick, parsed reading
+		known, fits := names.scan(&quick, []byte(payload), revocation.AllRules)
+		claims, valid := members([]byte(payload))
+		if !known || !fits || !valid {
 			return
 		}
-		for _, name := range append(names, "iss") {
-			if got, want := texts(quick, name), texts(parsed, name); !slices.Equal(got, want) {
-				t.Errorf("%s: %s is %q, want %q", payload, name, got, want)
+		for _, m := range claims {
+			if at := names.findFold(m.name); at >= 0 && !names.take(&parsed, at, m.name, m.value, revocation.AllRules) {
+				t.Fatalf("%s: too much, to the parser", payload)
 			}
+		}
+		if !slices.Equal(quick.issuers, parsed.issuers) || !slices.Equal(quick.values, parsed.values) || quick.issued != parsed.issued {
+			t.Errorf("%s: %+v, want %+v", payload, quick, parsed)
 		}
 	})
 }

@@ -12,15 +12,28 @@ import (
 // with "alg" in both (RFC 7516 §9).
 func headerForm(segment string) (form Form, asIssued bool) {
 	// All tokens that an issuer signs with one key have the same header.
-	seen := &headers[maphash.String(headersSeed, segment)%uint64(len(headers))]
+	seen := seenAt(segment)
 	if h := seen.Load(); h != nil && h.segment == segment {
 		return h.form, h.asIssued
 	}
 	form, asIssued = readHeader(segment), isCanonical(segment)
 	if form != Opaque && len(segment) <= maxSeenHeader {
-		seen.Store(&seenHeader{strings.Clone(segment), form, asIssued})
+		seen.Store(&seenHeader{strings.Clone(segment), form, asIssued, kidsIn(decode(segment))})
 	}
 	return form, asIssued
+}
+
+// headerKids are the names of keys (kid, RFC 7515 §4.1.4) in an encoded header.
+// The list is not to be changed.
+func headerKids(segment string) []string {
+	if h := seenAt(segment).Load(); h != nil && h.segment == segment {
+		return h.kids
+	}
+	return kidsIn(decode(segment))
+}
+
+func seenAt(segment string) *atomic.Pointer[seenHeader] {
+	return &headers[maphash.String(headersSeed, segment)%uint64(len(headers))]
 }
 
 // headers remembers what the last headers of tokens were.
@@ -33,6 +46,7 @@ type seenHeader struct {
 	segment  string
 	form     Form
 	asIssued bool
+	kids     []string
 }
 
 const maxSeenHeader = 1024

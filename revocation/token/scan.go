@@ -1,49 +1,44 @@
 package token
 
 import (
-	"encoding/json"
-	"slices"
-	"strings"
+	"bytes"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
-// scanMembers lists those members of a JSON object that have one of some names,
-// in any case. It is for objects as issuers write them, and reads no more of them
-// than it has to. It answers false where a real parser is needed: also about names
-// that are not plain.
-func scanMembers(b []byte, one string, more []string) (list []member, ok bool) {
+// scan finds what matters in a JSON object. It is for objects as issuers write
+// them, and reads no more of them than it has to. It does not know those for which
+// a real parser is needed: also where names are not plain. Fits is false where
+// there is too much that matters.
+func (n *Names) scan(r *reading, b []byte, kinds revocation.KindSet) (known, fits bool) {
 	i := skipSpace(b, 0)
 	if i >= len(b) || b[i] != '{' {
-		return nil, false
+		return false, false
 	}
 	for {
 		name, next := plainString(b, skipSpace(b, i+1))
 		if next < 0 {
-			return nil, false
+			return false, false
 		}
 		colon := skipSpace(b, next)
 		if colon >= len(b) || b[colon] != ':' {
-			return nil, false
+			return false, false
 		}
 		begin := skipSpace(b, colon+1)
 		end := skipValue(b, begin)
 		if end < 0 {
-			return nil, false
+			return false, false
 		}
-		if isAny(name, one, more) {
-			list = append(list, member{name: string(name), value: json.RawMessage(b[begin:end])})
+		if at := n.find(name); at >= 0 && !n.take(r, at, view(name), b[begin:end], kinds) {
+			return true, false
 		}
 		if i = skipSpace(b, end); i >= len(b) || b[i] != ',' && b[i] != '}' {
-			return nil, false
+			return false, false
 		}
 		if b[i] == '}' {
-			return list, true
+			return true, true
 		}
 	}
-}
-
-func isAny(name []byte, one string, more []string) bool {
-	return strings.EqualFold(string(name), one) ||
-		slices.ContainsFunc(more, func(wanted string) bool { return strings.EqualFold(string(name), wanted) })
 }
 
 func skipSpace(b []byte, i int) int {
@@ -88,7 +83,15 @@ func skipValue(b []byte, i int) int {
 
 // skipString returns the position behind a JSON string that begins at i, or -1.
 func skipString(b []byte, i int) int {
-	for i++; i < len(b); i++ {
+	i++
+	quote := bytes.IndexByte(b[i:], '"')
+	if quote < 0 {
+		return -1
+	}
+	if bytes.IndexByte(b[i:i+quote], '\\') < 0 {
+		return i + quote + 1
+	}
+	for ; i < len(b); i++ {
 		switch b[i] {
 		case '\\':
 			i++
@@ -105,8 +108,47 @@ func skipPlain(b []byte, i int) int {
 	for end < len(b) && (b[end] >= '0' && b[end] <= '9' || b[end] >= 'a' && b[end] <= 'z' || b[end] == '-' || b[end] == '+' || b[end] == '.' || b[end] == 'E') {
 		end++
 	}
-	if !json.Valid(b[i:end]) {
-		return -1
+	switch word := b[i:end]; string(word) {
+	case "true", "false", "null":
+		return end
+	default:
+		if !isNumber(word) {
+			return -1
+		}
 	}
 	return end
+}
+
+// isNumber says whether b is a number of JSON.
+func isNumber(b []byte) bool {
+	b = bytes.TrimPrefix(b, []byte("-"))
+	whole := digits(b)
+	if whole == 0 || whole > 1 && b[0] == '0' {
+		return false
+	}
+	b = b[whole:]
+	if len(b) > 0 && b[0] == '.' {
+		fraction := digits(b[1:])
+		if fraction == 0 {
+			return false
+		}
+		b = b[1+fraction:]
+	}
+	if len(b) > 0 && (b[0] == 'e' || b[0] == 'E') {
+		b = b[1:]
+		if len(b) > 0 && (b[0] == '+' || b[0] == '-') {
+			b = b[1:]
+		}
+		exponent := digits(b)
+		return exponent > 0 && exponent == len(b)
+	}
+	return len(b) == 0
+}
+
+// digits counts those with which b begins.
+func digits(b []byte) (n int) {
+	for n < len(b) && '0' <= b[n] && b[n] <= '9' {
+		n++
+	}
+	return n
 }
