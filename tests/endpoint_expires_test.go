@@ -14,7 +14,7 @@ import (
 // revokedLine is what the log says of a revocation.
 type revokedLine struct {
 	Message string    `json:"msg"`
-	Client  string    `json:"client"`
+	By      string    `json:"by"`
 	Digest  string    `json:"digest"`
 	Expires time.Time `json:"expires"`
 }
@@ -87,7 +87,7 @@ func TestEndpointRecordEnds(t *testing.T) {
 			if r.want == retained { // counted from the request
 				late = max(0, late-int64(time.Since(time.Unix(now, 0)).Seconds()))
 			}
-			if late != 0 || line.Client != "backend" {
+			if late != 0 || line.By != "backend" {
 				t.Errorf("%+v, want %s", line, time.Unix(r.want, 0).UTC())
 			}
 		})

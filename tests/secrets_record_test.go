@@ -158,7 +158,7 @@ func (s *secrets) raw(request string) {
 
 // secretLine is where a secret stands in a Caddyfile.
 var (
-	secretLine  = regexp.MustCompile("(?m)^\\s*(?:client_)?secret(?:_hash)?\\s+(.+?)\\s*$")
+	secretLine  = regexp.MustCompile(`(?m)^\s*(?:client_)?secret(?:_hash)?\s+(.+?)\s*$`)
 	placeholder = regexp.MustCompile(`\{(env|file)\.([^}]+)\}`)
 )
 
