@@ -31,6 +31,7 @@ var adminStatuses = []struct {
 	{operator.ErrAmbiguous, http.StatusConflict},
 	{operator.ErrRefuses, http.StatusConflict},
 	{errMediaType, http.StatusUnsupportedMediaType},
+	{errLinesType, http.StatusUnsupportedMediaType},
 	{body.ErrTooLarge, http.StatusRequestEntityTooLarge},
 	{body.ErrSlow, http.StatusRequestTimeout},
 	{body.ErrUnreadable, http.StatusBadRequest},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -26,6 +27,12 @@ type sharedDenylist struct {
 
 	lifetime context.Context
 	end      context.CancelFunc
+
+	loading struct { // final once loaded is
+		ended   time.Time
+		took    time.Duration
+		records int
+	}
 
 	resource string
 	use      storeUse
@@ -73,8 +80,10 @@ func (s *sharedDenylist) get(ctx context.Context, open func(context.Context) (*r
 	s.once.Do(func() {
 		go func() {
 			defer close(s.opened)
+			began := time.Now()
 			var list *revocation.Denylist
 			if list, s.err = open(s.lifetime); s.err == nil {
+				s.loading.ended, s.loading.took, s.loading.records = time.Now(), time.Since(began), list.Stats().Total()
 				s.loaded.Store(list)
 			}
 		}()
