@@ -104,10 +104,11 @@ func checkText(field, text string) error {
 	if len(text) > revocation.MaxText {
 		return invalid(field, fmt.Sprintf("is longer than %d bytes", revocation.MaxText))
 	}
-	for _, part := range append(strings.FieldsFunc(text, betweenTokens), text) {
-		if token.Identify(part).Form != token.Opaque {
-			return invalid(field, "has a token in it, which must stand in no record")
-		}
+	isToken := func(part string) bool {
+		return (strings.Count(part, ".") > 1 || strings.Contains(part, "{")) && token.Identify(part).Form != token.Opaque
+	}
+	if isToken(text) || slices.ContainsFunc(strings.FieldsFunc(text, betweenTokens), isToken) {
+		return invalid(field, "has a token in it, which must stand in no record")
 	}
 	return nil
 }
