@@ -23,6 +23,12 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 	if refused != nil {
 		return done, refused
 	}
+	how := attempted(r.Header["Authorization"], form)
+	defer func() {
+		if refused.unproved() {
+			done.Unproved = how
+		}
+	}()
 	client, proof, refused := e.admit(r, form)
 	if refused != nil {
 		return done, refused
@@ -66,7 +72,7 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 	e.owed.end(v.token, client.by())
 	done.Records, done.Err = v.records, v.unjudged
 	if len(v.records) > 0 {
-		e.revoked(r.Context(), v.records)
+		e.revoked(r.Context(), how, v.records)
 	}
 	if len(v.records) == 0 && !pass {
 		return done, e.manner.unknown()
@@ -92,7 +98,7 @@ func (e *Endpoint) foresee(list *revocation.Denylist, client *Client, records []
 	if more == 0 || share.Records+more <= client.maxRecords() {
 		return nil
 	}
-	return tooMany("the client has as many revocations stored as it may", share.Frees.Sub(e.now()))
+	return tooMany(LimitRecords, "the client has as many revocations stored as it may", share.Frees.Sub(e.now()))
 }
 
 // claim is that nobody else can use a proof until what it proves is done: neither

@@ -58,9 +58,10 @@ type Config struct {
 	// holds the connection. An address that is not valid is one that nobody
 	// knows, and is limited like any other. Nil is the request's RemoteAddr.
 	RemoteAddr func(*http.Request) netip.Addr
-	// Revoked is told what a request has revoked, once that is durable and enforced
-	// and before it is answered; nil is nobody. The context is the request's.
-	Revoked func(context.Context, []revocation.Record)
+	// Revoked is told what a request has revoked, and how its client has
+	// authenticated, once that is durable and enforced and before it is answered;
+	// nil is nobody. The context is the request's.
+	Revoked func(context.Context, Attempt, []revocation.Record)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -78,7 +79,7 @@ type Endpoint struct {
 	limits  *Limits
 	address func(*http.Request) netip.Addr
 	now     func() time.Time
-	revoked func(context.Context, []revocation.Record)
+	revoked func(context.Context, Attempt, []revocation.Record)
 	owed    owed
 
 	audiences func(*http.Request) []string
@@ -127,7 +128,7 @@ func (c *Config) setDefaults() {
 		c.Now = time.Now
 	}
 	if c.Revoked == nil {
-		c.Revoked = func(context.Context, []revocation.Record) {}
+		c.Revoked = func(context.Context, Attempt, []revocation.Record) {}
 	}
 	if c.RateLimit == (RateLimit{}) {
 		c.RateLimit = DefaultRateLimit
@@ -159,6 +160,10 @@ type Outcome struct {
 	// Err is what went wrong on this side, or nil. With a success it says why
 	// more than the token itself could not be revoked.
 	Err error
+	// Unproved is how the client tried to authenticate, if it failed to, or empty.
+	Unproved Attempt
+	// Limit is what the request was turned away for with status 429, or empty.
+	Limit Limit
 }
 
 // Lists gives the denylist, or an error while it is not there.
@@ -198,10 +203,13 @@ func (e *Endpoint) serve(lists Lists, w http.ResponseWriter, r *http.Request) Ou
 		done.Status = e.manner.succeed(w)
 		return done
 	}
-	if refused.status == http.StatusUnauthorized || refused.code == invalidClientCode {
+	if refused.unproved() {
 		e.limits.failed(e.address(r), e.now())
 	}
-	return Outcome{Status: e.refuse(w, refused), Client: done.Client, Error: refused.code, Err: refused.err}
+	return Outcome{
+		Status: e.refuse(w, refused), Client: done.Client, Error: refused.code, Err: refused.err,
+		Unproved: done.Unproved, Limit: refused.limit,
+	}
 }
 
 // authenticate returns the client that a request proves to come from, by the
