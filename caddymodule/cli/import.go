@@ -67,6 +67,9 @@ type importing struct {
 }
 
 func (c *call) importLines() (err error) {
+	if _, err := c.given("by"); err != nil {
+		return err
+	}
 	in := c.in
 	if len(c.args) == 1 && c.args[0] != "-" {
 		file, err := open(c.args[0])
