@@ -30,6 +30,11 @@ func (Admin) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
+// Provision has the metrics in the registry of every configuration from which the
+// admin endpoint answers: also of one that fails before its app is provisioned,
+// as that endpoint stays.
+func (Admin) Provision(ctx caddy.Context) error { return metrics.register(ctx.GetMetricsRegistry()) }
+
 // adminPath is where all of the admin API is.
 const adminPath = "/token_revocation/"
 

@@ -99,6 +99,10 @@ type StoreModule interface {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.auditLog = a.logger.Named(auditName)
+	metrics.used.Store(true)
+	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
 	if err := a.setDefaults(); err != nil {
 		return err
 	}
@@ -186,7 +190,7 @@ func (a *App) options() revocation.Options {
 				zap.Int("records", p.Records), zap.Int("percent", int(100*p.Part)))
 		},
 		Failed:  func(err error) { a.logger.Error("keeping the denylist", zap.Error(err)) },
-		Observe: a.shared.use.observe,
+		Observe: a.shared.observe,
 	}
 }
 
@@ -200,10 +204,13 @@ func (a *App) open(ctx context.Context) (*revocation.Denylist, error) {
 	if err != nil {
 		return nil, err
 	}
+	took := time.Since(began)
+	a.shared.loadTook.Store(int64(took))
+	metrics.caches.opened(list)
 	a.logger.Info("denylist loaded",
 		zap.String("store", a.store.Resource()),
 		zap.Int("records", list.Stats().Total()),
-		zap.Duration("took", time.Since(began)))
+		zap.Duration("took", took))
 	return list, nil
 }
 

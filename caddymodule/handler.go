@@ -197,9 +197,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.revoke(w, r)
 		return nil
 	}
+	began := metrics.checks.began()
+	decision := h.decide(w, r)
+	passes := decision.Reason == gate.Passed && (decision.Tokens > 0 || !h.RequireToken)
+	metrics.checks.count(&decision, passes, began)
+	if passes {
+		if len(decision.Counted) > 0 {
+			note(r.Context(), finding{reason: decision.Reason.String(), counted: decision.Counted})
+		}
+		return next.ServeHTTP(w, r)
+	}
+	return h.refuse(w, r, decision)
+}
+
+// decide says what becomes of a request.
+func (h *Handler) decide(w http.ResponseWriter, r *http.Request) gate.Decision {
 	list, err := h.checking(r.Context())
 	if err != nil {
-		return h.refuse(w, r, gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Err: err})
+		return gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Err: err}
 	}
 	decision := h.gate.Check(list, w, r)
 	if errors.Is(decision.Err, revocation.ErrClosed) { // a reload came in between
@@ -207,13 +222,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			decision = h.gate.Check(list, w, r)
 		}
 	}
-	if decision.Reason == gate.Passed && (decision.Tokens > 0 || !h.RequireToken) {
-		if len(decision.Counted) > 0 {
-			note(r.Context(), finding{reason: decision.Reason.String(), counted: decision.Counted})
-		}
-		return next.ServeHTTP(w, r)
-	}
-	return h.refuse(w, r, decision)
+	return decision
 }
 
 // checking returns the denylist for a check. While a new configuration starts,
@@ -243,6 +252,7 @@ var errReloading = errors.New("another configuration, with another denylist, is 
 
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	done := h.endpoint.Serve(h.revoking, w, r)
+	metrics.revocations.answered(r, &done)
 	switch {
 	case done.Err != nil && done.Error == "":
 		h.logger.Warn("a token was revoked, and nobody knows whose it is, or its session",

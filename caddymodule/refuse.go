@@ -29,10 +29,10 @@ type refusal struct {
 }
 
 func refusalOf(d gate.Decision) refusal {
-	f := refusal{reason: d.Reason.String(), err: d.Err}
+	f := refusal{reason: reasonOf(d.Reason), err: d.Err}
 	switch d.Reason {
 	case gate.Passed: // with a token required, and none found
-		f.reason, f.status, f.challenge = "no_token", http.StatusUnauthorized, true
+		f.status, f.challenge = http.StatusUnauthorized, true
 		f.err = errors.New("the request has no token")
 	case gate.Revoked:
 		f.status, f.challenge = http.StatusUnauthorized, true
@@ -53,6 +53,15 @@ func refusalOf(d gate.Decision) refusal {
 		}
 	}
 	return f
+}
+
+// reasonOf names why a request is refused. One that has passed the gate is refused
+// where a token is required, and it has none.
+func reasonOf(r gate.Reason) string {
+	if r == gate.Passed {
+		return "no_token"
+	}
+	return r.String()
 }
 
 // refuse turns a request away: with an error, so that handle_errors can shape

@@ -37,6 +37,9 @@ type sharedDenylist struct {
 	resource string
 	use      storeUse
 	probe    probe
+	// lastRead is when the store was last read with success, in Unix nanoseconds,
+	// and loadTook how long loading took; 0 for not yet.
+	lastRead, loadTook atomic.Int64
 }
 
 func acquire(key string) *sharedDenylist {
@@ -93,6 +96,15 @@ func (s *sharedDenylist) get(ctx context.Context, open func(context.Context) (*r
 	}
 }
 
+// observe is told of each use of the store.
+func (s *sharedDenylist) observe(op revocation.Operation) {
+	s.use.observe(op)
+	metrics.store.observe(op)
+	if op.Err == nil && op.Name != "put" {
+		s.lastRead.Store(op.Began.Add(op.Took).UnixNano())
+	}
+}
+
 // Destruct closes the denylist when the last configuration has let go of it.
 // A request that is still under way gets an error from then on.
 func (s *sharedDenylist) Destruct() error {
@@ -107,5 +119,7 @@ func (s *sharedDenylist) Destruct() error {
 	if neverOpened || s.err != nil {
 		return nil
 	}
-	return s.loaded.Load().Close()
+	list := s.loaded.Load()
+	defer metrics.caches.closed(list)
+	return list.Close()
 }

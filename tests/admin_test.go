@@ -172,7 +172,7 @@ func TestAdminRevokesToken(t *testing.T) {
 	// What a client has revoked is still known as the client's, and taken back all the same.
 	token := newToken()
 	c.revoke(t, token)
-	if r := a.change(t, "revoke", aboutToken(token)); r.By != "backend" || r.Operator {
+	if r := a.change(t, "revoke", aboutToken(token, `"by":"zoe"`)); r.By != "backend" || r.Operator {
 		t.Errorf("%+v", r)
 	}
 	a.change(t, "restore", aboutToken(token))

@@ -12,7 +12,7 @@ import (
 func (e *Endpoint) admit(r *http.Request, form parameters) (client *Client, proof *revocation.Record, refused *refusal) {
 	address, now := e.address(r), e.now()
 	if wait := e.limits.slowed(address, now); wait > 0 {
-		return nil, nil, tooMany("too many failed authentications", wait)
+		return nil, nil, tooMany(LimitFailures, "too many failed authentications", wait)
 	}
 	given, wrong := e.manner.credentials(r.Header["Authorization"], form)
 	if client = e.stranger(given, wrong, form); client == nil {
@@ -24,7 +24,7 @@ func (e *Endpoint) admit(r *http.Request, form parameters) (client *Client, proo
 		}
 	}
 	if wait := e.limits.admit(client, e.rate, address, now); wait > 0 {
-		return nil, nil, tooMany("too many revocations", wait)
+		return nil, nil, tooMany(LimitRate, "too many revocations", wait)
 	}
 	return client, proof, nil
 }

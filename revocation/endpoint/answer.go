@@ -28,6 +28,8 @@ type refusal struct {
 	fields map[string]string
 	// wait is how long it takes until a retry can succeed; 0 is retryAfter.
 	wait time.Duration
+	// limit is what it is for with status 429.
+	limit Limit
 	// relayed is the answer of the authorization server, to be given as it is;
 	// nil if the refusal is of this side.
 	relayed *relay.Answer
@@ -73,11 +75,17 @@ func unavailable(err error) *refusal {
 // tooMany says when there is room again (RFC 6585 §4). The code is that of
 // RFC 6749 §4.1.2.1, which clients know from 503 too: OAuth has none of its own
 // for this but slow_down, which is about polling (RFC 8628 §3.5).
-func tooMany(description string, wait time.Duration) *refusal {
+func tooMany(limit Limit, description string, wait time.Duration) *refusal {
 	return &refusal{
 		status: http.StatusTooManyRequests, code: "temporarily_unavailable",
-		description: description, wait: max(wait, time.Second),
+		description: description, wait: max(wait, time.Second), limit: limit,
 	}
+}
+
+// unproved says whether the client was refused because it did not prove, or the
+// authorization server does not believe, who it is.
+func (f *refusal) unproved() bool {
+	return f != nil && (f.status == http.StatusUnauthorized || f.code == invalidClientCode)
 }
 
 func (e *Endpoint) refuse(w http.ResponseWriter, f *refusal) (status int) {

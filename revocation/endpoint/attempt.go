@@ -23,6 +23,11 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 	if refused != nil {
 		return done, refused
 	}
+	defer func() {
+		if refused.unproved() {
+			done.Unproved = attempted(r.Header["Authorization"], form)
+		}
+	}()
 	client, proof, refused := e.admit(r, form)
 	if refused != nil {
 		return done, refused
@@ -92,7 +97,7 @@ func (e *Endpoint) foresee(list *revocation.Denylist, client *Client, records []
 	if more == 0 || share.Records+more <= client.maxRecords() {
 		return nil
 	}
-	return tooMany("the client has as many revocations stored as it may", share.Frees.Sub(e.now()))
+	return tooMany(LimitRecords, "the client has as many revocations stored as it may", share.Frees.Sub(e.now()))
 }
 
 // claim is that nobody else can use a proof until what it proves is done: neither

@@ -9,6 +9,34 @@ import (
 	"strings"
 )
 
+// Attempt is how a client tried to authenticate.
+type Attempt string
+
+// The attempts. With AttemptNone it said at most who it is, or has shown a
+// certificate.
+const (
+	AttemptBasic     Attempt = "basic"
+	AttemptPost      Attempt = "post"
+	AttemptAssertion Attempt = "assertion"
+	AttemptNone      Attempt = "none"
+)
+
+// attempted is the attempt in a request, whether it can be read or not.
+func attempted(authorization []string, form parameters) Attempt {
+	if form["client_assertion"] != "" || form["client_assertion_type"] != "" {
+		return AttemptAssertion
+	}
+	for _, value := range authorization {
+		if _, basic := cutBasic(value); basic {
+			return AttemptBasic
+		}
+	}
+	if form["client_secret"] != "" {
+		return AttemptPost
+	}
+	return AttemptNone
+}
+
 // credentials is what a request says about its client.
 type credentials struct {
 	method Method

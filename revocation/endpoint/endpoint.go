@@ -159,6 +159,10 @@ type Outcome struct {
 	// Err is what went wrong on this side, or nil. With a success it says why
 	// more than the token itself could not be revoked.
 	Err error
+	// Unproved is how the client tried to authenticate, if it failed to, or empty.
+	Unproved Attempt
+	// Limit is what the request was turned away for with status 429, or empty.
+	Limit Limit
 }
 
 // Lists gives the denylist, or an error while it is not there.
@@ -198,10 +202,13 @@ func (e *Endpoint) serve(lists Lists, w http.ResponseWriter, r *http.Request) Ou
 		done.Status = e.manner.succeed(w)
 		return done
 	}
-	if refused.status == http.StatusUnauthorized || refused.code == invalidClientCode {
+	if refused.unproved() {
 		e.limits.failed(e.address(r), e.now())
 	}
-	return Outcome{Status: e.refuse(w, refused), Client: done.Client, Error: refused.code, Err: refused.err}
+	return Outcome{
+		Status: e.refuse(w, refused), Client: done.Client, Error: refused.code, Err: refused.err,
+		Unproved: done.Unproved, Limit: refused.limit,
+	}
 }
 
 // authenticate returns the client that a request proves to come from, by the

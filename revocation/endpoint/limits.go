@@ -17,6 +17,16 @@ type RateLimit struct {
 	Interval    time.Duration
 }
 
+// Limit is a bound that a request was turned away for.
+type Limit string
+
+// The limits.
+const (
+	LimitFailures Limit = "failures" // too many failed authentications from the address
+	LimitRate     Limit = "rate"     // too many revocations of the client
+	LimitRecords  Limit = "records"  // as many live records as the client may have
+)
+
 // DefaultRateLimit is that of every client for which no other is set.
 var DefaultRateLimit = RateLimit{Revocations: 100, Interval: time.Second}
 
