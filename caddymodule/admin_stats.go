@@ -60,7 +60,7 @@ func (c *call) stats() (any, error) {
 	answer := stats{
 		Version: version(), Records: map[string]int{}, Total: now.Total(), IndexBytes: now.IndexBytes,
 		Cache:         cacheStats{now.CacheHits, now.CacheMisses, c.app.CacheSize},
-		Loaded:        loadStats{shared.loading.ended.UTC(), shared.loading.took.Seconds(), shared.loading.records},
+		Loaded:        loadStats{shared.loading.ended.UTC().Truncate(time.Millisecond), shared.loading.took.Seconds(), shared.loading.records},
 		RetainSeconds: time.Duration(c.app.Retain).Seconds(),
 		LeewaySeconds: time.Duration(*c.app.Leeway).Seconds(),
 	}

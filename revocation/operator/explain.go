@@ -1,7 +1,6 @@
 package operator
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -22,7 +21,8 @@ type Explanation struct {
 	// Issued is when the token was issued; zero if it does not clearly say so, or
 	// the target is none.
 	Issued time.Time
-	// Matches are all records that are about the target, those that refuse first.
+	// Matches are all records that are about the target, those that refuse first,
+	// and then by kind.
 	Matches []Match
 }
 
@@ -59,15 +59,16 @@ func Explain(ctx context.Context, list *revocation.Denylist, names *token.Names,
 			return Explanation{}, err
 		}
 	}
-	slices.SortStableFunc(e.Matches, func(a, b Match) int { return cmp.Compare(rank(b), rank(a)) })
-	return e, nil
-}
-
-func rank(m Match) int {
-	if m.Refuses {
+	slices.SortFunc(e.Matches, func(a, b Match) int {
+		switch {
+		case a.Refuses == b.Refuses:
+			return a.Record.Key.Compare(b.Record.Key)
+		case a.Refuses:
+			return -1
+		}
 		return 1
-	}
-	return 0
+	})
+	return e, nil
 }
 
 // look takes in the record of a key, if there is one.

@@ -65,10 +65,10 @@ func TestExplain(t *testing.T) {
 	}
 	check(whole, true, t0.Add(3*time.Hour),
 		"*token: the token itself is revoked",
-		"*client: it was issued at or before the time of the rule",
 		"*session: every token with this claim is revoked",
-		"subject: it was issued after the time of the rule",
+		"*client: it was issued at or before the time of the rule",
 		"jti: a dry run only counts",
+		"subject: it was issued after the time of the rule",
 		"issuer: the revocation was taken back")
 
 	check(rule("session", "s"), true, t0.Add(2*time.Hour),
