@@ -129,7 +129,7 @@ func TestTransfer(t *testing.T) {
 	}
 	file := cliFile(t, "denylist.jsonl", exported)
 	for range 2 { // again changes nothing
-		there.cli(t, cliDone, "", "import", file).says(t, "8 lines: 8 stored, 0 had ended already\n")
+		there.cli(t, cliDone, "", "import", file).says(t, "lines: 8, stored: 8, had ended already: 0\n")
 		if got := there.cli(t, cliDone, "", "export").out; got != exported {
 			t.Errorf("imported, it is\n%s, was\n%s", got, exported)
 		}
@@ -141,7 +141,7 @@ func TestTransfer(t *testing.T) {
 	there.cli(t, cliDone, one, "restore")
 	there.cli(t, cliDone, exported, "import")
 	there.wants(t, http.StatusOK, one)
-	there.cli(t, cliDone, fmt.Sprintf(`{"token":%q}`, one), "import", "--by", "carol").says(t, "1 lines: 1 stored")
+	there.cli(t, cliDone, fmt.Sprintf(`{"token":%q}`, one), "import", "--by", "carol").says(t, "lines: 1, stored: 1")
 	there.wants(t, http.StatusUnauthorized, one)
 	there.cli(t, cliRefused, one, "check").says(t, "carol (operator)")
 	// Within one import, it is as if it was done line by line.
@@ -173,14 +173,14 @@ func TestTransferInterrupted(t *testing.T) {
 	_ = r.cmd.Process.Signal(os.Interrupt)
 	_ = r.cmd.Wait() // though it waits for input
 	r.ends(t, cliFailed)
-	found := regexp.MustCompile(`(\d+) lines are done; go on with --skip (\d+)\n`).FindStringSubmatch(r.errs.String())
+	found := regexp.MustCompile(`lines done: (\d+); go on with --skip (\d+)\n`).FindStringSubmatch(r.errs.String())
 	if found == nil || found[1] != found[2] || !strings.Contains(r.errs.String(), "interrupted") {
 		t.Fatalf("it says\n%s", r.errs.String())
 	}
 	file := cliFile(t, "lines", strings.Join(lines, ""))
-	c.cli(t, cliDone, "", "import", "--skip", found[1], file).says(t, "5,000 lines: 5,000 stored")
+	c.cli(t, cliDone, "", "import", "--skip", found[1], file).says(t, "lines: 5,000, stored: 5,000")
 	c.has(t, ids)
-	c.cli(t, cliDone, "", "import", "--skip", fmt.Sprint(len(lines)), file).says(t, "0 lines")
+	c.cli(t, cliDone, "", "import", "--skip", fmt.Sprint(len(lines)), file).says(t, "lines: 0")
 	c.cli(t, cliUsage, "", "import", "--skip", fmt.Sprint(len(lines)+1), file).says(t, "there are only 25000 lines")
 }
 
@@ -287,7 +287,7 @@ func TestTransferContinue(t *testing.T) {
 	c.cli(t, cliDone, "", "revoke", "--issuer", adminIssuer, "--subject", "bob", "--reason", strings.Repeat("<", 1000))
 	whole := c.cli(t, cliDone, "", "export").out
 	file := filepath.Join(t.TempDir(), "denylist.jsonl")
-	c.cli(t, cliDone, "", "export", "--output", file).says(t, "201 records\n")
+	c.cli(t, cliDone, "", "export", "--output", file).says(t, "records: 201\n")
 	c.cli(t, cliUsage, "", "export", "--output", file).says(t, "exists already")
 	lineEnd := strings.Index(whole, "\n") + 1
 	for _, length := range []int{0, 1, lineEnd - 1, lineEnd, lineEnd + 1, len(whole) / 2, len(whole) - 2, len(whole) - 1, len(whole)} {
@@ -359,7 +359,7 @@ func TestTransferBadLines(t *testing.T) {
 	lines = append(lines, "\n", "  \r\n", `{"token":"good-last","expires":"1h ago"}`+"\n", `{"token":"good-without-an-end"}`)
 
 	ran := c.cli(t, cliFailed, strings.Join(lines, ""), "import")
-	ran.says(t, "1 lines: 1 stored", "1 lines are done; go on with --skip 1\n", "Error: line 2: ")
+	ran.says(t, "lines: 1, stored: 1", "lines done: 1; go on with --skip 1\n", "Error: line 2: ")
 	input := strings.Join(lines, "")
 	ran = cliRunOf(t, c.cliCommand("import", "--keep-going", "--json"), "")
 	if ran.code != cliDone {
@@ -374,7 +374,7 @@ func TestTransferBadLines(t *testing.T) {
 	for _, n := range numbers {
 		ran.says(t, fmt.Sprintf("left out: line %d: ", n))
 	}
-	ran.says(t, "22 lines: 4 stored, 1 had ended already\n", fmt.Sprintf("left out: %d\n", len(bad)))
+	ran.says(t, "lines: 22, stored: 4, had ended already: 1\n", fmt.Sprintf("cannot be read: %d\n", len(bad)))
 	if strings.Contains(ran.errs, secret) || strings.Contains(c.logs.String(), secret) {
 		t.Errorf("a bad line is repeated:\n%s", ran.errs)
 	}

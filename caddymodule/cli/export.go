@@ -242,7 +242,7 @@ func (ex *exporting) end(err error) error {
 			return err
 		}
 	case toFile:
-		_, _ = fmt.Fprintf(ex.c.out, "%s records\n", humanize.Comma(int64(ex.records)))
+		_, _ = fmt.Fprintf(ex.c.out, "records: %s\n", humanize.Comma(int64(ex.records)))
 	}
 	switch {
 	case err == nil || !toFile:
