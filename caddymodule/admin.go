@@ -46,6 +46,11 @@ func (Admin) Routes() []caddy.AdminRoute {
 		route("restore", http.MethodPost, (*call).restore),
 		route("records", http.MethodGet, (*call).records),
 		route("records/{id}", http.MethodGet, (*call).record),
+		route("export", http.MethodGet, (*call).export),
+		route("import", http.MethodPost, (*call).importLines),
+		route("explain", http.MethodPost, (*call).explain),
+		route("stats", http.MethodGet, (*call).stats),
+		route("sync", http.MethodGet, (*call).sync),
 		{Pattern: adminPath, Handler: caddy.AdminHandlerFunc(serveNothing)},
 	}
 }

@@ -45,12 +45,19 @@ func (a *App) tell(ctx context.Context, through way, records []revocation.Record
 	a.emit(through, records)
 }
 
-// auditImport tells of what an import has stored, once that is durable and
-// enforced: one line for all of it, and no events.
-func (a *App) auditImport(ctx context.Context, lines, stored, ended int) {
+// auditImport tells of what somebody's import has stored, once that is durable and
+// enforced: one line for all of it, with how many records of each kind there were,
+// and no events.
+func (a *App) auditImport(ctx context.Context, by string, done *imported, counts map[revocation.Kind]int) {
+	metrics.revocations.imported(done.Stored)
 	fields := []zap.Field{
-		zap.String("way", string(wayImport)),
-		zap.Int("lines", lines), zap.Int("stored", stored), zap.Int("ended", ended),
+		zap.String("way", string(wayImport)), zap.String("by", by),
+		zap.Int("lines", done.Lines), zap.Int("stored", done.Stored), zap.Int("ended", done.Ended),
+	}
+	for _, kind := range revocation.Kinds() {
+		if n := counts[kind]; n > 0 {
+			fields = append(fields, zap.Int("kind_"+kind.String(), n))
+		}
 	}
 	a.auditLog.Info("imported", append(fields, originOf(ctx)...)...)
 }

@@ -58,7 +58,7 @@ func withTrial(r Record, key revocation.Key, list *revocation.Denylist) Record {
 		return r
 	}
 	tried := list.Tried(key)
-	r.Trial = &Trial{Requests: tried.Requests, Tokens: tried.Tokens, First: known(tried.First), Last: known(tried.Last)}
+	r.Trial = &Trial{Requests: tried.Requests, Tokens: tried.Tokens, First: known(tried.First.Truncate(time.Millisecond)), Last: known(tried.Last.Truncate(time.Millisecond))}
 	return r
 }
 

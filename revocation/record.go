@@ -124,6 +124,12 @@ func compareBool(a, b bool) int {
 	return -1
 }
 
+// Validate says whether the record can be stored: nil or [ErrInvalid].
+func (r Record) Validate() error {
+	_, err := r.normal()
+	return err
+}
+
 // normal gives a record the precision and the bounds that its encoding keeps.
 func (r Record) normal() (Record, error) {
 	for _, text := range r.texts() {

@@ -62,7 +62,7 @@ func do(t *testing.T, request *http.Request) answer {
 func stranger(t *testing.T) *http.Client {
 	transport := &http.Transport{DialContext: dialAsStranger}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport}
+	return &http.Client{Transport: recording{transport}}
 }
 
 var addresses atomic.Uint32

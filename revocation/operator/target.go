@@ -132,12 +132,28 @@ func (t *Target) keys(ctx context.Context, list *revocation.Denylist) ([]revocat
 // tokenKeys are the keys under which a token itself is revoked: more than one if
 // it has several signatures.
 func (t *Target) tokenKeys() ([]revocation.Key, error) {
-	if strings.TrimSpace(t.Token) == "" {
-		return nil, invalid("token", "is empty")
+	if err := checkToken(t.Token); err != nil {
+		return nil, err
 	}
 	id := token.Identify(t.Token)
 	if id.Ambiguous {
 		return nil, invalid("token", "can be read in more than one way")
 	}
 	return slices.Concat([]revocation.Key{id.Key}, id.Others), nil
+}
+
+// checkToken refuses what was copied with more than the token: it would be another
+// one, and its revocation a success that means nothing.
+func checkToken(presented string) error {
+	presented = strings.TrimSpace(presented)
+	scheme, _, spaced := strings.Cut(presented, " ")
+	switch {
+	case presented == "":
+		return invalid("token", "is empty")
+	case spaced && (strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "DPoP")):
+		return invalid("token", "begins with a scheme: give what stands behind it")
+	case strings.ContainsAny(presented[:1], `"'`) && presented[0] == presented[len(presented)-1]:
+		return invalid("token", "stands in quotes: give what stands between them")
+	}
+	return nil
 }
