@@ -186,15 +186,17 @@ func writings(secret string) (list []string) {
 	add(strings.Trim(string(quoted), `"`))
 	// Within base64, a text stands in one of three ways, of which its neighbours
 	// change the ends.
-	for shift := range 3 {
-		padded := []byte(strings.Repeat("x", shift) + secret)
-		padded = padded[:len(padded)/3*3]
-		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-			encoded := encoding.EncodeToString(padded)
-			if shift > 0 {
-				encoded = encoded[4:]
+	for _, text := range []string{secret, url.QueryEscape(secret)} { // the latter as in Basic
+		for shift := range 3 {
+			padded := []byte(strings.Repeat("x", shift) + text)
+			padded = padded[:len(padded)/3*3]
+			for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+				encoded := encoding.EncodeToString(padded)
+				if shift > 0 {
+					encoded = encoded[4:]
+				}
+				add(encoded)
 			}
-			add(encoded)
 		}
 	}
 	return list
