@@ -88,6 +88,7 @@ func (s *secrets) words(text string) {
 func (s *secrets) form(text, separator string) {
 	for pair := range strings.SplitSeq(text, separator) {
 		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
+		value, _, _ = strings.Cut(value, "\r\n")
 		if !ok || len(value) < shortest {
 			continue
 		}
