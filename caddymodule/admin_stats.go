@@ -90,8 +90,8 @@ func version() string {
 
 // state is how the node stands to its store, and to others.
 type state struct {
-	// Cluster is nil: a node stands alone.
-	Cluster *struct{} `json:"cluster"`
+	// Cluster is nil if the node stands alone.
+	Cluster *clusterState `json:"cluster"`
 	readiness
 	Store storeHealth `json:"store"`
 }
@@ -101,5 +101,5 @@ func (c *call) sync() (any, error) {
 		return nil, err
 	}
 	now := c.app.readiness(c.r.Context())
-	return state{readiness: now, Store: now.Store}, nil
+	return state{Cluster: c.app.clusterState(), readiness: now, Store: now.Store}, nil
 }
