@@ -17,9 +17,9 @@ import (
 type Publish func(ctx context.Context, records []Record) error
 
 // Join has every revocation and restoration that is decided on here published
-// before it is stored, until leave is called. What cannot be published and refuses
-// something is stored and enforced here all the same, and the error is [ErrAway].
-// While a denylist has
+// while it is stored, until leave is called. What cannot be published and refuses
+// something is stored and enforced here all the same, and the error is [ErrAway];
+// what restores is left to [Denylist.Receive]. While a denylist has
 // joined more than one cluster, each has to have what is promised.
 func (d *Denylist) Join(publish Publish) (leave func()) {
 	return d.publishers.add(publish)

@@ -100,8 +100,11 @@ func (d *Denylist) Apply(ctx context.Context, records ...Record) error {
 	return d.decide(ctx, records)
 }
 
-// decide makes records that were decided on here durable: in the cluster first,
-// if there is one, and in the store. The caller is using the store.
+// decide makes records that were decided on here durable: in the store, and at the
+// same time in the cluster, if there is one. Neither waits for the other, as what
+// one of them has not taken is kept by the other all the same; but what refuses
+// nothing is left to the cluster: only what all nodes know of may let pass here.
+// The caller is using the store.
 func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	live, err := d.live(records, 0)
 	if err != nil || len(live) == 0 {
@@ -110,22 +113,32 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	if alone, err := d.publishers.alone(func() error { return d.decideAlone(ctx, live) }); alone {
 		return err
 	}
-	away := d.publishers.publish(ctx, live)
-	if away != nil { // and perhaps ctx has ended with that
+	published := make(chan error, 1)
+	go func() { published <- d.publishers.publish(ctx, live) }()
+	if refusing := refusing(live); len(refusing) > 0 {
+		// Also if the time of the caller ends: it is not known then what the cluster has.
 		local, cancel := context.WithTimeout(context.WithoutCancel(ctx), localTimeout)
 		defer cancel()
-		ctx = local
-		// What only this node has restored must not pass here.
-		live = slices.DeleteFunc(live, func(r Record) bool { return r.Effect != Refuse })
+		err = d.put(local, Batch{Records: refusing})
 	}
-	if err := d.put(ctx, Batch{Records: live}); err != nil {
-		return err
-	}
-	if away != nil {
+	if away := <-published; err == nil && away != nil {
 		return fmt.Errorf("revoking: %w: %w", ErrAway, away)
 	}
-	return nil
+	return err
 }
+
+func refusing(records []Record) (list []Record) {
+	for i := range records {
+		if records[i].Effect == Refuse {
+			list = append(list, records[i])
+		}
+	}
+	return list
+}
+
+// localTimeout bounds how long a revocation that is on its way to the cluster takes
+// to become durable here.
+const localTimeout = 5 * time.Second
 
 // decideAlone makes records durable that no cluster has. A cursor from when there
 // was one is void then: the next has to be sent them.
@@ -140,10 +153,6 @@ func (d *Denylist) decideAlone(ctx context.Context, live []Record) error {
 	}
 	return d.put(ctx, batch)
 }
-
-// localTimeout bounds how long a revocation that did not reach the cluster takes
-// to become durable here.
-const localTimeout = 5 * time.Second
 
 // live returns the records that are live, or were some time ago, as they can be
 // stored.
@@ -175,7 +184,8 @@ func (d *Denylist) put(ctx context.Context, batch Batch) error {
 	for i := range live {
 		r := &live[i]
 		d.kinds.note(r.Key.Kind, r.Expires)
-		if before, changed := d.indexes.of(r.Key.Kind).add(&r.Key, r.Expires); changed {
+		mark := r.mark()
+		if before, changed := d.indexes.of(r.Key.Kind).add(&mark, r.Expires); changed {
 			d.shares.add(r, before, now)
 		}
 		stale = stale || !r.plainly()

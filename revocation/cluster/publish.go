@@ -58,6 +58,7 @@ func (n *Node) published(ctx context.Context, p *publication) error {
 				return err
 			}
 			done = nil
+			timer.Reset(applyTimeout)
 		case <-came:
 			came = nil
 		case <-timer.C:
