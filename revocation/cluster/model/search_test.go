@@ -22,7 +22,7 @@ type arrival struct {
 // search visits every state that can be reached, those with the fewest steps
 // first, until a promise is broken. States are told apart by a hash of 64 bits: of
 // n, one is missed with a probability of n² / 2^65.
-func (m *model) search(limit int) result {
+func (m *model) search() result {
 	m.table = newTable(m.rules.merge)
 	seed := maphash.MakeSeed()
 	visited := map[uint64]struct{}{}
@@ -30,9 +30,6 @@ func (m *model) search(limit int) result {
 	visited[maphash.Comparable(seed, m.start())] = struct{}{}
 	now, then := []state{m.start()}, []state{}
 	for first := 0; len(now) > 0; now, then = then, now[:0] {
-		if len(arrivals) > limit {
-			return result{states: len(arrivals), broken: "LIMIT"}
-		}
 		base := len(arrivals)
 		for i := range now {
 			from := &now[i]
