@@ -104,6 +104,114 @@ func TestTwoClusters(t *testing.T) {
 	f.revoke(record(3, time.Hour))
 }
 
+// What is not known to be restored in the cluster does not pass here, now or later.
+func TestRestoreAway(t *testing.T) {
+	f := newFixture(t)
+	f.revoke(record(1, time.Hour))
+	f.Join(func(context.Context, []revocation.Record) error {
+		f.wants(revocation.Revoked, key(1))
+		return errCut
+	})
+	if _, err := f.Restore(t.Context(), key(1), operator); !errors.Is(err, revocation.ErrAway) {
+		t.Errorf("Restore = %v; want ErrAway", err)
+	}
+	f.wants(revocation.Revoked, key(1))
+	f.reopen()
+	f.wants(revocation.Revoked, key(1))
+}
+
+// Another node has restored what is being revoked, or revoked for longer what is
+// being restored, and this one hears of it with the answer.
+func TestOutweighed(t *testing.T) {
+	f := newFixture(t)
+	restored := record(1, time.Hour)
+	restored.Effect, restored.Version = revocation.Restored, 1
+	heard := []revocation.Record{restored, record(2, 2*time.Hour)}
+	var published []revocation.Record
+	f.revoke(record(2, time.Hour))
+	f.Join(func(ctx context.Context, records []revocation.Record) error {
+		published = append(published, records...)
+		return f.Receive(ctx, append(slices.Clone(heard), records...), nil)
+	})
+	f.revoke(record(1, time.Hour))
+	f.wants(revocation.Revoked, key(1))
+	if len(published) != 2 || published[1].Version != 2 {
+		t.Errorf("published: %+v; want version 2 in the end", published)
+	}
+	published = nil
+	r, err := f.Restore(t.Context(), key(2), operator)
+	if err != nil || r.Effect != revocation.Restored {
+		t.Fatalf("Restore = %+v, %v", r, err)
+	}
+	if want := t0.Add(2 * time.Hour); !published[len(published)-1].Expires.Equal(want) {
+		t.Errorf("published: %+v; want it until %s in the end", published, want)
+	}
+	f.wants(revocation.Clear, key(2))
+}
+
+// What is decided on in no cluster makes the cursor void, as no cluster has it.
+func TestDecidedAlone(t *testing.T) {
+	f := newFixture(t)
+	wants := func(want string) {
+		t.Helper()
+		if cursor, err := f.Cursor(); err != nil || string(cursor) != want || want == "" && cursor != nil {
+			t.Errorf("Cursor = %q, %v; want %q", cursor, err, want)
+		}
+	}
+	leave := f.Join(func(context.Context, []revocation.Record) error { return nil })
+	if err := f.Receive(t.Context(), nil, []byte("c")); err != nil {
+		t.Fatal(err)
+	}
+	f.revoke(record(1, time.Hour))
+	wants("c")
+	leave()
+	wants("c")
+	f.revoke(record(2, time.Hour))
+	wants("")
+	f.reopen()
+	wants("")
+}
+
+// A restoration that has ended is remembered for an hour: a node whose clock is
+// behind may still go by it. Then it counts nowhere, swept or not.
+func TestEndedIsRemembered(t *testing.T) {
+	for after, version := range map[time.Duration]uint64{time.Hour: 2, 3 * time.Hour: 0} {
+		f := newFixture(t)
+		f.Join(func(context.Context, []revocation.Record) error { return nil })
+		restored := record(1, time.Minute)
+		restored.Effect, restored.Version = revocation.Restored, 1
+		f.clock.move(time.Minute + leeway)
+		if err := f.Receive(t.Context(), []revocation.Record{restored}, nil); err != nil {
+			t.Fatal(err)
+		}
+		f.clock.move(after - time.Minute)
+		if err := f.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.revoke(record(1, 5*time.Hour))
+		f.wants(revocation.Revoked, key(1))
+		if r, err := f.Get(key(1)); err != nil || r.Version != version {
+			t.Errorf("after %s: %+v, %v; want version %d", after, r, err, version)
+		}
+	}
+}
+
+// What is forgotten does not outweigh what comes, though no sweep has come by.
+func TestForgottenIsAbsent(t *testing.T) {
+	f := newFixture(t)
+	f.Join(func(context.Context, []revocation.Record) error { return nil })
+	restored := record(1, time.Minute)
+	restored.Effect, restored.Version = revocation.Restored, 1
+	if err := f.Receive(t.Context(), []revocation.Record{restored}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.move(3 * time.Hour)
+	if err := f.Receive(t.Context(), []revocation.Record{record(1, 5*time.Hour)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.wants(revocation.Revoked, key(1))
+}
+
 func TestReceive(t *testing.T) {
 	f := newFixture(t)
 	if cursor, err := f.Cursor(); err != nil || cursor != nil {

@@ -115,16 +115,21 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	}
 	published := make(chan error, 1)
 	go func() { published <- d.publishers.publish(ctx, live) }()
-	if refusing := refusing(live); len(refusing) > 0 {
-		// Also if the time of the caller ends: it is not known then what the cluster has.
-		local, cancel := context.WithTimeout(context.WithoutCancel(ctx), localTimeout)
-		defer cancel()
-		err = d.put(local, Batch{Records: refusing})
-	}
-	if away := <-published; err == nil && away != nil {
+	// Also if the time of the caller ends: it is not known then what the cluster has.
+	local, cancel := context.WithTimeout(context.WithoutCancel(ctx), localTimeout)
+	defer cancel()
+	refusing := refusing(live)
+	err = d.put(local, Batch{Records: refusing})
+	away := <-published
+	switch {
+	case err != nil:
+		return err
+	case away != nil:
 		return fmt.Errorf("revoking: %w: %w", ErrAway, away)
+	case len(refusing) < len(live):
+		return d.put(ctx, Batch{Records: live})
 	}
-	return err
+	return nil
 }
 
 func refusing(records []Record) (list []Record) {
@@ -174,6 +179,9 @@ func (d *Denylist) live(records []Record, ago time.Duration) ([]Record, error) {
 // put stores a batch and lets the index know. The caller is using the store.
 func (d *Denylist) put(ctx context.Context, batch Batch) error {
 	now, live := d.now(), batch.Records
+	if d.publishers.any() { // and what others have forgotten must not count here
+		batch.Forgotten = d.forgotten()
+	}
 	err := d.store.Put(ctx, batch)
 	if errors.Is(err, ErrNotStored) {
 		return fmt.Errorf("revoking: %w", err)

@@ -50,4 +50,7 @@ type Batch struct {
 	// Cursor replaces the stored cursor unless it is nil. It is opaque to the
 	// store.
 	Cursor []byte
+	// Forgotten is the time before which a stored record that expires is as good as
+	// dropped: one of the batch replaces it.
+	Forgotten time.Time
 }

@@ -113,7 +113,9 @@ func apply(tx *bbolt.Tx, batch revocation.Batch) (changed bool, err error) {
 			if err != nil {
 				return false, err
 			}
-			r = revocation.Merge(old, r)
+			if !old.Expires.Before(batch.Forgotten) {
+				r = revocation.Merge(old, r)
+			}
 		}
 		value := r.AppendValue(nil)
 		if stored != nil && bytes.Equal(stored, value) {
