@@ -1,3 +1,7 @@
+//go:build !race
+
+// The search has one goroutine: the race detector would only make it slow.
+
 package model
 
 import (
