@@ -76,8 +76,7 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	}
 	published := make(chan error, 1)
 	go func() { published <- d.publishers.publish(ctx, live) }()
-	// Also if the time of the caller ends: it is not known then what the cluster has.
-	local, cancel := context.WithTimeout(context.WithoutCancel(ctx), localTimeout)
+	local, cancel := outlast(ctx, localTimeout)
 	defer cancel()
 	err = d.put(local, Batch{Records: live})
 	if away := <-published; err == nil && away != nil {
@@ -86,9 +85,23 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	return err
 }
 
-// localTimeout bounds how long a revocation that is on its way to the cluster takes
-// to become durable here.
+// localTimeout is how much longer than its caller waits a revocation that is on its
+// way to the cluster may take to become durable here: what the cluster has by then,
+// nobody knows.
 const localTimeout = 5 * time.Second
+
+// outlast is a context that ends some time after another.
+func outlast(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-longer.Done():
+		case <-time.After(by):
+			cancel()
+		}
+	})
+	return longer, func() { stop(); cancel() }
+}
 
 // live returns the records that are live, as they can be stored.
 func (d *Denylist) live(records []Record) ([]Record, error) {
