@@ -1,10 +1,13 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
@@ -46,6 +49,11 @@ func (Admin) Routes() []caddy.AdminRoute {
 		route("restore", http.MethodPost, (*call).restore),
 		route("records", http.MethodGet, (*call).records),
 		route("records/{id}", http.MethodGet, (*call).record),
+		route("export", http.MethodGet, (*call).export),
+		route("import", http.MethodPost, (*call).importLines),
+		route("explain", http.MethodPost, (*call).explain),
+		route("stats", http.MethodGet, (*call).stats),
+		route("sync", http.MethodGet, (*call).sync),
 		{Pattern: adminPath, Handler: caddy.AdminHandlerFunc(serveNothing)},
 	}
 }
@@ -95,9 +103,18 @@ func newCall(w http.ResponseWriter, r *http.Request) (*call, error) {
 	if err != nil {
 		return nil, errNoApp
 	}
-	c := &call{app: app.(*App), w: w, r: r}
+	c := &call{app: app.(*App), w: w, r: r.WithContext(withAddress(r))}
 	c.list, err = c.app.denylist(r.Context())
 	return c, err
+}
+
+// withAddress lets the audit log say from where a request came.
+func withAddress(r *http.Request) context.Context {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr // of a Unix socket
+	}
+	return context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: host})
 }
 
 func writeJSON(w http.ResponseWriter, answer any) error {

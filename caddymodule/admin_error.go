@@ -31,21 +31,32 @@ var adminStatuses = []struct {
 	{operator.ErrAmbiguous, http.StatusConflict},
 	{operator.ErrRefuses, http.StatusConflict},
 	{errMediaType, http.StatusUnsupportedMediaType},
+	{errLinesType, http.StatusUnsupportedMediaType},
 	{body.ErrTooLarge, http.StatusRequestEntityTooLarge},
 	{body.ErrSlow, http.StatusRequestTimeout},
 	{body.ErrUnreadable, http.StatusBadRequest},
 }
 
-// adminError is the answer to a request that failed, in Caddy's own form.
-func adminError(w http.ResponseWriter, err error) error {
+func adminStatus(err error) int {
 	for _, known := range adminStatuses {
 		if errors.Is(err, known.err) {
-			return caddy.APIError{HTTPStatus: known.status, Err: err}
+			return known.status
 		}
 	}
+	return http.StatusServiceUnavailable
+}
+
+// adminError is the answer to a request that failed, in Caddy's own form.
+func adminError(w http.ResponseWriter, err error) error {
+	if status := adminStatus(err); status != http.StatusServiceUnavailable {
+		return caddy.APIError{HTTPStatus: status, Err: err}
+	}
 	w.Header().Set("Retry-After", retryAfter)
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		err = errors.New("the store did not answer in time: what was asked for may be done all the same")
+	case errors.Is(err, revocation.ErrClosed):
+		err = errReloading
 	}
 	return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
 }

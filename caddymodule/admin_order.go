@@ -26,6 +26,11 @@ func readOrder(b []byte, now time.Time) (operator.Order, error) {
 	if err := strictjson.Unmarshal(b, &o); err != nil {
 		return operator.Order{}, fmt.Errorf("%w: %w", operator.ErrInvalid, err)
 	}
+	return o.at(now)
+}
+
+// at is the order with its times as they are meant at a time.
+func (o *order) at(now time.Time) (operator.Order, error) {
 	issued, err := o.IssuedBefore.at(now)
 	if err != nil {
 		return operator.Order{}, fmt.Errorf("%w: issued_before %w", operator.ErrInvalid, err)

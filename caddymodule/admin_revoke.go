@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
@@ -58,6 +59,9 @@ func (c *call) change(by revocation.Decision, do func(context.Context) ([]revoca
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), adminTimeout)
 	defer cancel()
 	records, err := do(ctx)
+	if err != nil && adminStatus(err) == http.StatusServiceUnavailable {
+		metrics.revocations.failed(wayAdmin)
+	}
 	answer := changed{Records: []Record{}}
 	for i := range records {
 		answer.Records = append(answer.Records, withTrial(recordOf(records[i]), records[i].Key, c.list))
@@ -65,5 +69,8 @@ func (c *call) change(by revocation.Decision, do func(context.Context) ([]revoca
 		records[i].By, records[i].Operator, records[i].Reason = cmp.Or(by.By, operator.DefaultBy), true, by.Reason
 	}
 	c.app.audit(ctx, wayAdmin, records...)
+	if err == nil && running() != c.list {
+		return nil, errReloading // which may not know of it
+	}
 	return answer, err
 }

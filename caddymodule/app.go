@@ -222,11 +222,8 @@ func (a *App) options() revocation.Options {
 			a.logger.Info("loading the denylist",
 				zap.Int("records", p.Records), zap.Int("percent", int(100*p.Part)))
 		},
-		Failed: func(err error) { a.logger.Error("keeping the denylist", zap.Error(err)) },
-		Observe: func(op revocation.Operation) {
-			a.shared.use.observe(op)
-			a.shared.word.observe(op)
-		},
+		Failed:  func(err error) { a.logger.Error("keeping the denylist", zap.Error(err)) },
+		Observe: a.shared.observe,
 	}
 }
 
@@ -241,7 +238,7 @@ func (a *App) open(ctx context.Context) (*revocation.Denylist, error) {
 		return nil, err
 	}
 	took := time.Since(began)
-	a.shared.word.loaded(took)
+	a.shared.loadTook.Store(int64(took))
 	metrics.caches.opened(list)
 	a.logger.Info("denylist loaded",
 		zap.String("store", a.store.Resource()),

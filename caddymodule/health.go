@@ -70,6 +70,7 @@ func (a *App) readiness(ctx context.Context) readiness {
 	if shared.use.failing() {
 		is.Degraded = append(is.Degraded, degradedWrites)
 	}
+	a.standing(&is)
 	if other {
 		is.Degraded = append(is.Degraded, degradedReloading)
 	}

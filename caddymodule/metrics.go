@@ -35,7 +35,7 @@ func newMetrics() *metricSet {
 }
 
 func (m *metricSet) parts() collectors {
-	return collectors{m.checks, m.revocations, m.store, m.caches, denylistMetrics{}}
+	return collectors{m.checks, m.revocations, m.store, m.caches, denylistMetrics{}, clusterMetrics{}}
 }
 
 // register adds them to the registry of a configuration, which may have them.

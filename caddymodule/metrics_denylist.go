@@ -44,24 +44,27 @@ func (denylistMetrics) Collect(to chan<- prometheus.Metric) {
 		}
 		return
 	}
-	list, word := app.shared.loaded.Load(), &app.shared.word
+	shared := app.shared
+	list := shared.loaded.Load()
 	if list == nil {
 		gauge(loadedDesc, 0)
 		return
 	}
 	stats := list.Stats()
 	gauge(loadedDesc, 1)
-	gauge(tookDesc, time.Duration(word.took.Load()).Seconds())
+	gauge(tookDesc, time.Duration(shared.loadTook.Load()).Seconds())
 	gauge(bytesDesc, float64(stats.IndexBytes))
 	for _, kind := range revocation.Kinds() {
 		gauge(recordsDesc, float64(stats.Records[kind]), kind.String())
 	}
-	for name, at := range map[string]int64{"read": word.read.Load(), "write": word.wrote.Load()} {
-		if at > 0 {
-			gauge(wordDesc, float64(at)/1e9, name)
-		}
+	if read := shared.lastRead.Load(); read > 0 {
+		gauge(wordDesc, float64(read)/1e9, "read")
 	}
-	word.ask(list)
+	if wrote := shared.use.health().LastWrite; wrote != nil {
+		gauge(wordDesc, float64(wrote.UnixNano())/1e9, "write")
+	}
+	// The store is read now, for the next time: where a disk is stuck, this is not.
+	_, _, _ = shared.probe.attempt(list.Ping)
 }
 
 // cacheMetrics sum up over all denylists of this process, those that are closed

@@ -15,6 +15,7 @@ const (
 	changeRevoked  = "revoked"
 	changeRestored = "restored"
 	changeDryRun   = "dry_run"
+	changeStored   = "stored" // by an import, whatever they do
 	changeFailed   = "failed"
 
 	answerRevoked = "revoked"
@@ -41,18 +42,20 @@ type revocationMetrics struct {
 
 func newRevocationMetrics() *revocationMetrics {
 	m := &revocationMetrics{
-		changes:  counterVec("revocations_total", "Records that were made durable, by the way they came and what they do, and attempts that failed on this side.", "way", "result"),
+		changes:  counterVec("revocations_total", "Records that were made durable, by the way they came and what they do, and requests that failed on this side.", "way", "result"),
 		requests: counterVec("endpoint_requests_total", "Requests to revocation endpoints, by what was answered.", "result"),
 		unproved: counterVec("authentication_failures_total", "Requests to revocation endpoints whose client did not prove who it is, by how it tried.", "method"),
 		limited:  counterVec("limited_requests_total", "Requests to revocation endpoints that were answered 429, by what there was too much of.", "limit"),
 	}
 	m.collectors = collectors{m.changes, m.requests, m.unproved, m.limited}
 	// All are there from the beginning, so that the first increase can be seen.
-	for _, through := range []way{wayEndpoint, wayAdmin, wayImport} {
-		for _, change := range []string{changeRevoked, changeRestored, changeDryRun, changeFailed} {
-			if through != wayEndpoint || change == changeRevoked || change == changeFailed {
-				m.changes.WithLabelValues(string(through), change)
-			}
+	for through, results := range map[way][]string{
+		wayEndpoint: {changeRevoked, changeFailed},
+		wayAdmin:    {changeRevoked, changeRestored, changeDryRun, changeFailed},
+		wayImport:   {changeStored, changeFailed},
+	} {
+		for _, result := range results {
+			m.changes.WithLabelValues(string(through), result)
 		}
 	}
 	for _, answer := range answers {
@@ -81,7 +84,12 @@ func (m *revocationMetrics) changed(through way, records []revocation.Record) {
 	}
 }
 
-// failed counts an attempt that failed on this side.
+// imported counts the records of an import that are durable.
+func (m *revocationMetrics) imported(stored int) {
+	m.changes.WithLabelValues(string(wayImport), changeStored).Add(float64(stored))
+}
+
+// failed counts a request that failed on this side.
 func (m *revocationMetrics) failed(through way) {
 	m.changes.WithLabelValues(string(through), changeFailed).Inc()
 }

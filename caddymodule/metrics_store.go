@@ -3,8 +3,6 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -38,37 +36,10 @@ func newStoreMetrics() *storeMetrics {
 	return m
 }
 
-// storeWord is when a store last did what it was asked for, and how long loading
-// from it took.
-type storeWord struct {
-	read, wrote atomic.Int64 // in Unix nanoseconds; 0 for never
-	took        atomic.Int64 // a time.Duration; 0 until it is loaded
-	asking      atomic.Bool
-}
-
-func (w *storeWord) loaded(took time.Duration) { w.took.Store(int64(took)) }
-
-// observe is told of each use of the store.
-func (w *storeWord) observe(op revocation.Operation) {
-	metrics.store.duration.WithLabelValues(op.Name).Observe(op.Took.Seconds())
-	switch {
-	case op.Err == nil && op.Name == "put":
-		w.wrote.Store(op.Began.Add(op.Took).UnixNano())
-	case op.Err == nil:
-		w.read.Store(op.Began.Add(op.Took).UnixNano())
-	case errors.Is(op.Err, context.Canceled), errors.Is(op.Err, revocation.ErrClosed): // by this side
-	default:
-		metrics.store.errors.WithLabelValues(op.Name).Inc()
-	}
-}
-
-// ask has the store say a word, and waits for nothing: where a disk is stuck, this
-// is not, and asks no second time.
-func (w *storeWord) ask(list *revocation.Denylist) {
-	if w.asking.CompareAndSwap(false, true) {
-		go func() {
-			defer w.asking.Store(false)
-			_ = list.Ping() // which is observed
-		}()
+// observe is told of each use of a store. What this side gave up is no failure.
+func (m *storeMetrics) observe(op revocation.Operation) {
+	m.duration.WithLabelValues(op.Name).Observe(op.Took.Seconds())
+	if op.Err != nil && !errors.Is(op.Err, context.Canceled) && !errors.Is(op.Err, revocation.ErrClosed) {
+		m.errors.WithLabelValues(op.Name).Inc()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -27,10 +28,18 @@ type sharedDenylist struct {
 	lifetime context.Context
 	end      context.CancelFunc
 
+	loading struct { // final once loaded is
+		ended   time.Time
+		took    time.Duration
+		records int
+	}
+
 	resource string
 	use      storeUse
 	probe    probe
-	word     storeWord
+	// lastRead is when the store was last read with success, in Unix nanoseconds,
+	// and loadTook how long loading took; 0 for not yet.
+	lastRead, loadTook atomic.Int64
 }
 
 func acquire(key string) *sharedDenylist {
@@ -71,8 +80,10 @@ func (s *sharedDenylist) get(ctx context.Context, open func(context.Context) (*r
 	s.once.Do(func() {
 		go func() {
 			defer close(s.opened)
+			began := time.Now()
 			var list *revocation.Denylist
 			if list, s.err = open(s.lifetime); s.err == nil {
+				s.loading.ended, s.loading.took, s.loading.records = time.Now(), time.Since(began), list.Stats().Total()
 				s.loaded.Store(list)
 			}
 		}()
@@ -82,6 +93,15 @@ func (s *sharedDenylist) get(ctx context.Context, open func(context.Context) (*r
 		return s.loaded.Load(), s.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
+	}
+}
+
+// observe is told of each use of the store.
+func (s *sharedDenylist) observe(op revocation.Operation) {
+	s.use.observe(op)
+	metrics.store.observe(op)
+	if op.Err == nil && op.Name != "put" {
+		s.lastRead.Store(op.Began.Add(op.Took).UnixNano())
 	}
 }
 

@@ -43,7 +43,7 @@ func ParseEffect(name string) (Effect, error) {
 	if i := slices.Index(effectNames[:], name); i >= 0 {
 		return Effect(i), nil
 	}
-	return 0, fmt.Errorf("%w: there is no effect %q", ErrInvalid, name)
+	return 0, fmt.Errorf("%w: there is no such effect", ErrInvalid)
 }
 
 // Record is one revocation, or that one was taken back.
@@ -122,6 +122,12 @@ func compareBool(a, b bool) int {
 		return 1
 	}
 	return -1
+}
+
+// Validate says whether the record can be stored: nil or [ErrInvalid].
+func (r Record) Validate() error {
+	_, err := r.normal()
+	return err
 }
 
 // normal gives a record the precision and the bounds that its encoding keeps.

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -101,14 +102,25 @@ func ruleKinds() string {
 // that has come into the wrong field.
 func checkText(field, text string) error {
 	if len(text) > revocation.MaxText {
-		return invalid(field, "is longer than 1024 bytes")
+		return invalid(field, fmt.Sprintf("is longer than %d bytes", revocation.MaxText))
 	}
-	for word := range strings.FieldsSeq(text) {
-		if token.Identify(word).Form != token.Opaque {
-			return invalid(field, "has a token in it, which must stand in no record")
-		}
+	isToken := func(part string) bool {
+		return (strings.Count(part, ".") > 1 || strings.Contains(part, "{")) && token.Identify(part).Form != token.Opaque
+	}
+	if isToken(text) || slices.ContainsFunc(strings.FieldsFunc(text, betweenTokens), isToken) {
+		return invalid(field, "has a token in it, which must stand in no record")
 	}
 	return nil
+}
+
+// betweenTokens is true for what cannot be part of a JWS or JWE in compact
+// serialization.
+func betweenTokens(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_', r == '.':
+		return false
+	}
+	return true
 }
 
 // keys are those of the records that are about just the target, which may be none
@@ -132,12 +144,28 @@ func (t *Target) keys(ctx context.Context, list *revocation.Denylist) ([]revocat
 // tokenKeys are the keys under which a token itself is revoked: more than one if
 // it has several signatures.
 func (t *Target) tokenKeys() ([]revocation.Key, error) {
-	if strings.TrimSpace(t.Token) == "" {
-		return nil, invalid("token", "is empty")
+	if err := checkToken(t.Token); err != nil {
+		return nil, err
 	}
 	id := token.Identify(t.Token)
 	if id.Ambiguous {
 		return nil, invalid("token", "can be read in more than one way")
 	}
 	return slices.Concat([]revocation.Key{id.Key}, id.Others), nil
+}
+
+// checkToken refuses what was copied with more than the token: it would be another
+// one, and its revocation a success that means nothing.
+func checkToken(presented string) error {
+	presented = strings.TrimSpace(presented)
+	scheme, _, spaced := strings.Cut(presented, " ")
+	switch {
+	case presented == "":
+		return invalid("token", "is empty")
+	case spaced && (strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "DPoP")):
+		return invalid("token", "begins with a scheme: give what stands behind it")
+	case strings.ContainsAny(presented[:1], `"'`) && presented[0] == presented[len(presented)-1]:
+		return invalid("token", "stands in quotes: give what stands between them")
+	}
+	return nil
 }
