@@ -44,6 +44,10 @@ type Config struct {
 	// MaxBytes bounds the stream, if it has to be made: what does not fit is not
 	// acknowledged. 0 is no bound but the account's.
 	MaxBytes int64
+	// Monitor are URLs of the servers' monitoring endpoints, such as
+	// http://nats1:8222: only there do they say whether what they acknowledge
+	// survives a loss of power, which is warned about. Empty is not to ask.
+	Monitor []string
 	// Grace is how long beyond its end the stream keeps a record, for nodes whose
 	// clocks are behind; 0 is DefaultGrace.
 	Grace time.Duration
