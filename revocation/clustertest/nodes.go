@@ -41,14 +41,18 @@ func nodesAgree(f *fixture) {
 // back and go on refusing meanwhile.
 func nodesAfterWipe(f *fixture) {
 	nodes := f.nodes(3)
-	nodes[0].revoke(records(0, 3000)...)
-	nodes[1].revoke(records(3000, 3100)...)
-	f.wants(nodes, records(0, 3100)...)
-	stop := f.keepRefusing(nodes, records(0, 3100)...)
+	list := records(0, 4600)
+	for i := range list[:4500] { // more than a batch for each, all close together
+		list[i].Key.Digest[0] = 7
+	}
+	nodes[0].revoke(list[:4550]...)
+	nodes[1].revoke(list[4550:]...)
+	f.wants(nodes, list...)
+	stop := f.keepRefusing(nodes, list...)
 	f.restart(f.place.Wipe)
-	f.madeWhole(nodes, records(0, 3100)...)
+	f.madeWhole(nodes, list...)
 	stop()
-	f.wants([]*node{f.node()}, records(0, 3100)...)
+	f.wants([]*node{f.node()}, list...)
 }
 
 // nodesAfterRestore is the same with data that is only older.
