@@ -115,8 +115,7 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	}
 	published := make(chan error, 1)
 	go func() { published <- d.publishers.publish(ctx, live) }()
-	// Also if the time of the caller ends: it is not known then what the cluster has.
-	local, cancel := context.WithTimeout(context.WithoutCancel(ctx), localTimeout)
+	local, cancel := outlast(ctx, localTimeout)
 	defer cancel()
 	refusing := refusing(live)
 	err = d.put(local, Batch{Records: refusing})
@@ -141,9 +140,23 @@ func refusing(records []Record) (list []Record) {
 	return list
 }
 
-// localTimeout bounds how long a revocation that is on its way to the cluster takes
-// to become durable here.
+// localTimeout is how much longer than its caller waits a revocation that is on its
+// way to the cluster may take to become durable here: what the cluster has by then,
+// nobody knows.
 const localTimeout = 5 * time.Second
+
+// outlast is a context that ends some time after another.
+func outlast(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-longer.Done():
+		case <-time.After(by):
+			cancel()
+		}
+	})
+	return longer, func() { stop(); cancel() }
+}
 
 // decideAlone makes records durable that no cluster has. A cursor from when there
 // was one is void then: the next has to be sent them.

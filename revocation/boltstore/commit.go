@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -102,10 +103,22 @@ func (s *Store) gather(first *put) []*put {
 	return puts
 }
 
+// inOrder are the records in the order of their keys, in which bbolt comes to each
+// page once only.
+func inOrder(records []revocation.Record) []*revocation.Record {
+	list := make([]*revocation.Record, len(records))
+	for i := range records {
+		list[i] = &records[i]
+	}
+	slices.SortFunc(list, func(a, b *revocation.Record) int { return a.Key.Compare(b.Key) })
+	return list
+}
+
 // apply enters a batch into a transaction and says whether that changed anything.
 func apply(tx *bbolt.Tx, batch revocation.Batch) (changed bool, err error) {
 	bucket := tx.Bucket(recordsBucket)
-	for _, r := range batch.Records {
+	for _, record := range inOrder(batch.Records) {
+		r := *record
 		key := r.Key.Bytes()
 		stored := bucket.Get(key[:])
 		if stored != nil {

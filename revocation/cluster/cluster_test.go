@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -114,8 +115,33 @@ func TestSeen(t *testing.T) {
 	}
 }
 
+func TestSeenAwait(t *testing.T) {
+	s := newSeen()
+	list := records(0, 2)
+	s.add(list[:1])
+	s.await(t.Context(), &list[0])
+	came := make(chan struct{})
+	go func() {
+		defer close(came)
+		s.await(t.Context(), &list[1])
+	}()
+	s.add(records(2, 3))
+	select {
+	case <-came:
+		t.Error("it has come before it was there")
+	case <-time.After(20 * time.Millisecond):
+	}
+	s.add(list[1:])
+	<-came
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	other := record(7)
+	s.await(ended, &other)
+}
+
 func TestOwed(t *testing.T) {
-	var o owed
+	const room = 30
+	o := owed{room: room}
 	o.add(records(0, 10))
 	o.add(records(10, 20))
 	if o.count() != 20 || o.forgotten() {
@@ -124,12 +150,12 @@ func TestOwed(t *testing.T) {
 	if list := o.take(); !slices.Equal(list, records(0, 20)) || o.count() != 0 {
 		t.Fatalf("took %d, %d left", len(list), o.count())
 	}
-	o.add(make([]revocation.Record, maxOwed))
+	o.add(make([]revocation.Record, room))
 	if o.forgotten() {
 		t.Error("what there is room for was forgotten")
 	}
 	o.add(records(0, 1))
-	if o.count() != maxOwed || !o.forgotten() {
+	if o.count() != room || !o.forgotten() {
 		t.Errorf("%d are owed, forgotten: %t", o.count(), o.forgotten())
 	}
 	if !o.recall() || o.forgotten() || o.recall() {
@@ -158,5 +184,20 @@ func TestWireUnambiguous(t *testing.T) {
 	b.By, b.Reason = "a", "bc"
 	if bytes.Equal(AppendRecords(nil, []revocation.Record{a}), AppendRecords(nil, []revocation.Record{b})) {
 		t.Error("two records have the same bytes")
+	}
+}
+
+// The pieces are all keys of all kinds, each once.
+func TestPieces(t *testing.T) {
+	list := pieces()
+	slices.SortFunc(list, func(a, b piece) int { return a.from.Compare(b.from) })
+	kinds := revocation.Kinds()
+	if list[0].from != (revocation.Key{Kind: kinds[0]}) || list[len(list)-1].end != (revocation.Key{Kind: kinds[len(kinds)-1] + 1}) {
+		t.Errorf("the pieces go from %v to %v", list[0].from, list[len(list)-1].end)
+	}
+	for i, p := range list {
+		if p.from.Compare(p.end) >= 0 || i > 0 && p.from != list[i-1].end {
+			t.Errorf("piece %d goes from %v to %v", i, p.from, p.end)
+		}
 	}
 }

@@ -45,8 +45,9 @@ type Engine interface {
 	// to set instead; as of the last Apply or Sync.
 	Warnings() []string
 
-	// Close ends what is under way and releases everything. Every later call,
-	// except Close, returns revocation.ErrClosed.
+	// Close ends what is under way, waits for that, and releases everything, also what
+	// is held at the engine. What was under way, and every later call except Close,
+	// returns revocation.ErrClosed.
 	Close() error
 }
 
@@ -59,9 +60,9 @@ type Receiver interface {
 	// Snapshot says that all that the feed has follows, and why the cursor was of
 	// no use.
 	Snapshot(why string) error
-	// Deliver hands over records, and the cursor that stands behind them: who has
-	// made both durable together need never receive them again. It may have no
-	// records.
+	// Deliver hands over records, which are the receiver's from then on, and the
+	// cursor that stands behind them: who has made both durable together need never
+	// receive them again. It may have no records.
 	Deliver(ctx context.Context, records []revocation.Record, cursor []byte) error
 	// Beat says that a heartbeat of this node has come by.
 	Beat(beat uint64) error

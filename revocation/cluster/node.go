@@ -24,6 +24,9 @@ type Options struct {
 	Retry time.Duration
 	// Spread is over how much time nodes spread their repairs; 0 is two seconds.
 	Spread time.Duration
+	// Owed bounds the records that are remembered to be sent again after the cluster
+	// was away; if there are more, everything is compared. 0 is 65,536.
+	Owed int
 	// Now is the clock, of which only differences matter; nil is time.Now.
 	Now func() time.Time
 	// Tell is told what happens, for logs; nil is nobody.
@@ -43,6 +46,9 @@ func (o *Options) setDefaults() {
 		if *option.value <= 0 {
 			*option.value = option.initial
 		}
+	}
+	if o.Owed <= 0 {
+		o.Owed = 1 << 16
 	}
 	if o.Tell == nil {
 		o.Tell = func(Event) {}
@@ -89,6 +95,7 @@ type Node struct {
 func Join(list *revocation.Denylist, engine Engine, options Options) *Node {
 	options.setDefaults()
 	n := &Node{engine: engine, list: list, options: options, queue: make(chan *publication, maxWaiting)}
+	n.owed.room = options.Owed
 	n.state.resyncs = make(map[string]int)
 	if n.base = time.Now(); options.Now != nil {
 		n.base = options.Now()

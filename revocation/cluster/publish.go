@@ -132,11 +132,10 @@ func (n *Node) applyAll(ctx context.Context, records []revocation.Record) error 
 	return nil
 }
 
-// maxOwed bounds the records that are remembered to be sent again.
-const maxOwed = 1 << 16
-
 // owed is what did not reach the cluster, though this node enforces it.
 type owed struct {
+	room int // for so many records
+
 	mu      sync.Mutex
 	records []revocation.Record
 	more    bool // than there was room for: only a repair finds them
@@ -145,7 +144,7 @@ type owed struct {
 func (o *owed) add(records []revocation.Record) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.records)+len(records) > maxOwed {
+	if len(o.records)+len(records) > o.room {
 		o.more = true
 		return
 	}

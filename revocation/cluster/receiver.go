@@ -26,10 +26,12 @@ type receiver struct {
 	// crash everything begins anew.
 	seen   *seen
 	cursor []byte
+	held   []revocation.Record // delivered, and not stored yet; see hold
 
 	whole    atomic.Bool // makeWhole does not run
 	repaired atomic.Bool // it has sent all that was lacking
 
+	busy     atomic.Bool  // with what was delivered: then the engine has to wait
 	progress atomic.Int64 // when something was delivered last, since the node's base
 
 	mu   sync.Mutex
@@ -73,27 +75,61 @@ func (r *receiver) Deliver(ctx context.Context, records []revocation.Record, cur
 	if cursor != nil {
 		r.cursor = cursor
 	}
-	if r.seen != nil {
-		r.seen.add(records)
-		cursor = nil
-	}
-	if err := r.node.list.Receive(ctx, records, cursor); err != nil {
+	defer r.working()()
+	if r.seen == nil {
+		err := r.node.list.Receive(ctx, records, cursor)
+		if err == nil {
+			r.node.awaited.came(records)
+		}
 		return err
 	}
-	r.node.awaited.came(records)
-	r.moved()
-	return nil
+	r.seen.add(records)
+	r.held = append(r.held, records...)
+	if !r.level && len(r.held) < maxHeld {
+		return nil
+	}
+	return r.store(ctx)
+}
+
+// maxHeld bounds the records that are held back to be stored together, until the
+// node is level: few large commits are much cheaper than many small ones, as each
+// has records from all over the file.
+const maxHeld = 64 << 10
+
+// store stores what is held back.
+func (r *receiver) store(ctx context.Context) error {
+	err := r.node.list.Receive(ctx, r.held, nil)
+	if err == nil {
+		r.node.awaited.came(r.held)
+	}
+	clear(r.held) // of its texts
+	r.held = r.held[:0]
+	return err
+}
+
+// working says that the engine is not to blame for what takes time, until done.
+func (r *receiver) working() (done func()) {
+	r.busy.Store(true)
+	return func() {
+		r.moved()
+		r.busy.Store(false)
+	}
 }
 
 // Beat implements [Receiver].
 func (r *receiver) Beat(beat uint64) error {
-	r.moved()
+	defer r.working()()
 	r.mu.Lock()
 	heard, own := r.sent[beat]
 	delete(r.sent, beat)
 	r.mu.Unlock()
 	if !own { // of an earlier Sync
 		return nil
+	}
+	if len(r.held) > 0 {
+		if err := r.store(r.ctx); err != nil {
+			return err
+		}
 	}
 	if r.seen == nil && r.node.owed.forgotten() {
 		return errForgotten
@@ -151,7 +187,7 @@ func (r *receiver) keepBeating() {
 			return
 		case <-ticker.C:
 		}
-		if r.node.elapsed()-time.Duration(r.progress.Load()) > options.Silence {
+		if !r.busy.Load() && r.node.elapsed()-time.Duration(r.progress.Load()) > options.Silence {
 			r.end(errSilence)
 			return
 		}

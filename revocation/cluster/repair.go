@@ -10,9 +10,9 @@ import (
 )
 
 // repair sends the feed the live records that this node has and the feed lacks.
-// All nodes of a cluster may have to do so at once: each waits a while, and begins
-// somewhere else, so that mostly each record is sent by one of them, and the
-// others see it come by.
+// All nodes of a cluster may have to do so at once: each waits a while, and goes
+// through the keys in an order of its own, so that mostly each record is sent by one
+// of them, and the others see it come by.
 func (r *receiver) repair(seen *seen) (err error) {
 	// What is forgotten from here on is for the next; what was forgotten before is
 	// stored by the time that the scan begins.
@@ -24,34 +24,67 @@ func (r *receiver) repair(seen *seen) (err error) {
 		}()
 	}
 	sleep(r.ctx, jitter(r.node.options.Spread))
-	from := revocation.Key{Kind: revocation.KindToken}
-	for i := range from.Digest {
-		from.Digest[i] = byte(rand.Uint32())
+	for _, p := range pieces() {
+		if err := r.repairPiece(seen, p); err != nil {
+			return err
+		}
 	}
-	begin := from
-	for wrapped := false; ; {
-		lacking, next, err := r.lacking(seen, from)
+	return nil
+}
+
+// piece is the keys from one up to, but not including, another.
+type piece struct{ from, end revocation.Key }
+
+// perKind is into how many pieces the keys of a kind are divided.
+const perKind = 64
+
+// pieces are all keys, in random order.
+func pieces() (list []piece) {
+	for _, kind := range revocation.Kinds() {
+		for i := range perKind {
+			p := piece{from: revocation.Key{Kind: kind}, end: revocation.Key{Kind: kind + 1}}
+			p.from.Digest[0] = byte(i * 256 / perKind)
+			if i+1 < perKind {
+				p.end = revocation.Key{Kind: kind}
+				p.end.Digest[0] = byte((i + 1) * 256 / perKind)
+			}
+			list = append(list, p)
+		}
+	}
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
+}
+
+func (r *receiver) repairPiece(seen *seen, p piece) error {
+	for {
+		lacking, next, err := r.lacking(seen, p)
 		if err != nil {
 			return err
 		}
 		// Others may have been faster.
 		if lacking = seen.lacks(lacking); len(lacking) > 0 {
-			if err := r.node.apply(r.ctx, lacking); err != nil {
+			if err := r.send(seen, lacking); err != nil {
 				return err
 			}
-			r.node.repaired(len(lacking))
 		}
-		switch {
-		case next == nil && wrapped:
+		if next == nil {
 			return nil
-		case next == nil:
-			wrapped, from = true, revocation.Key{}
-		case wrapped && next.Compare(begin) > 0:
-			return nil
-		default:
-			from = *next
 		}
+		p.from = *next
 	}
+}
+
+// send sends records, and waits until they come by: by then, so has what others
+// have sent meanwhile, and the next look is no older than that.
+func (r *receiver) send(seen *seen, records []revocation.Record) error {
+	if err := r.node.apply(r.ctx, records); err != nil {
+		return err
+	}
+	r.node.repaired(len(records))
+	ctx, cancel := context.WithTimeout(r.ctx, r.node.options.Silence) // an engine may say it in other words
+	defer cancel()
+	seen.await(ctx, &records[len(records)-1])
+	return nil
 }
 
 // scanned bounds how many records are looked at in one go.
@@ -59,11 +92,14 @@ const scanned = 16 << 10
 
 var errEnough = errors.New("enough")
 
-// lacking returns records from a key on that the feed lacks, at most MaxBatch, and
+// lacking returns records of a piece that the feed lacks, at most MaxBatch, and
 // where to go on; nil at the end.
-func (r *receiver) lacking(seen *seen, from revocation.Key) (list []revocation.Record, next *revocation.Key, err error) {
+func (r *receiver) lacking(seen *seen, p piece) (list []revocation.Record, next *revocation.Key, err error) {
 	looked := 0
-	err = r.node.list.Scan(r.ctx, from, func(record revocation.Record) error {
+	err = r.node.list.Scan(r.ctx, p.from, func(record revocation.Record) error {
+		if record.Key.Compare(p.end) >= 0 {
+			return errEnough
+		}
 		if looked++; looked > scanned || len(list) == MaxBatch {
 			next = &record.Key
 			return errEnough

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"hash/maphash"
 	"sync"
 
@@ -17,10 +18,11 @@ type seen struct {
 
 	mu     sync.Mutex
 	hashes *intmap.Set[uint64]
+	more   chan struct{} // closed when something is added
 }
 
 func newSeen() *seen {
-	return &seen{seed: maphash.MakeSeed(), hashes: intmap.NewSet[uint64](1024)}
+	return &seen{seed: maphash.MakeSeed(), hashes: intmap.NewSet[uint64](1024), more: make(chan struct{})}
 }
 
 func (s *seen) hash(r *revocation.Record) uint64 {
@@ -33,6 +35,25 @@ func (s *seen) add(records []revocation.Record) {
 	defer s.mu.Unlock()
 	for i := range records {
 		s.hashes.Add(s.hash(&records[i]))
+	}
+	close(s.more)
+	s.more = make(chan struct{})
+}
+
+// await waits until the set has a record, or ctx ends.
+func (s *seen) await(ctx context.Context, r *revocation.Record) {
+	for {
+		s.mu.Lock()
+		has, more := s.hashes.Has(s.hash(r)), s.more
+		s.mu.Unlock()
+		if has {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-more:
+		}
 	}
 }
 

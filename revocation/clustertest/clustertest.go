@@ -70,6 +70,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		{"nodes: away and back", nodesAway},
 		{"nodes: more away than can be remembered", nodesForgotten},
 		{"nodes: never fresher than they are", nodesTruthful},
+		{"nodes: a slow store", nodesSlowStore},
 		{"nodes: a storm with restarts", nodesStorm},
 		{"nodes: reopened", nodesReopened},
 	} {

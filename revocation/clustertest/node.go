@@ -15,42 +15,36 @@ import (
 // node is a denylist in a file, and its part in the cluster.
 type node struct {
 	*cluster.Node
-	f      *fixture
-	path   string
-	list   *revocation.Denylist
-	engine *gate
+	f     *fixture
+	path  string
+	store *slowStore
+	list  *revocation.Denylist
 }
 
-// gate is an engine whose feed can be held up.
-type gate struct {
-	cluster.Engine
+// maxOwed is how many records nodes remember to send again.
+const maxOwed = 500
+
+// slowStore is a store that can be slow to store, and with it the node's feed.
+type slowStore struct {
+	revocation.Store
 	mu   sync.Mutex
-	hold func() // called before each delivery, unless nil
+	wait func() // called before each batch, unless nil
 }
 
-func (g *gate) setHold(hold func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.hold = hold
+func (s *slowStore) setWait(wait func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wait = wait
 }
 
-func (g *gate) Sync(ctx context.Context, cursor []byte, to cluster.Receiver) error {
-	return g.Engine.Sync(ctx, cursor, &held{to, g})
-}
-
-type held struct {
-	cluster.Receiver
-	gate *gate
-}
-
-func (h *held) Deliver(ctx context.Context, records []revocation.Record, cursor []byte) error {
-	h.gate.mu.Lock()
-	hold := h.gate.hold
-	h.gate.mu.Unlock()
-	if hold != nil {
-		hold()
+func (s *slowStore) Put(ctx context.Context, batch revocation.Batch) error {
+	s.mu.Lock()
+	wait := s.wait
+	s.mu.Unlock()
+	if wait != nil {
+		wait()
 	}
-	return h.Receiver.Deliver(ctx, records, cursor)
+	return s.Store.Put(ctx, batch)
 }
 
 // node opens one more node, and waits until it is level.
@@ -77,16 +71,17 @@ func (n *node) open() {
 	if err != nil {
 		n.f.Fatal(err)
 	}
-	if n.list, err = revocation.Open(context.Background(), store, revocation.Options{CacheBytes: 1 << 20}); err != nil {
+	n.store = &slowStore{Store: store}
+	if n.list, err = revocation.Open(context.Background(), n.store, revocation.Options{CacheBytes: 1 << 20}); err != nil {
 		n.f.Fatal(err)
 	}
 	engine, err := n.f.place.Open()
 	if err != nil {
 		n.f.Fatal(err)
 	}
-	n.engine = &gate{Engine: engine}
-	n.Node = cluster.Join(n.list, n.engine, cluster.Options{
+	n.Node = cluster.Join(n.list, engine, cluster.Options{
 		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: 300 * time.Millisecond,
+		Owed: maxOwed,
 	})
 }
 

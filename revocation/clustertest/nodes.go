@@ -41,14 +41,18 @@ func nodesAgree(f *fixture) {
 // back and go on refusing meanwhile.
 func nodesAfterWipe(f *fixture) {
 	nodes := f.nodes(3)
-	nodes[0].revoke(records(0, 3000)...)
-	nodes[1].revoke(records(3000, 3100)...)
-	f.wants(nodes, records(0, 3100)...)
-	stop := f.keepRefusing(nodes, records(0, 3100)...)
+	list := records(0, 4600)
+	for i := range list[:4500] { // more than a batch for each, all close together
+		list[i].Key.Digest[0] = 7
+	}
+	nodes[0].revoke(list[:4550]...)
+	nodes[1].revoke(list[4550:]...)
+	f.wants(nodes, list...)
+	stop := f.keepRefusing(nodes, list...)
 	f.restart(f.place.Wipe)
-	f.madeWhole(nodes, records(0, 3100)...)
+	f.madeWhole(nodes, list...)
 	stop()
-	f.wants([]*node{f.node()}, records(0, 3100)...)
+	f.wants([]*node{f.node()}, list...)
 }
 
 // nodesAfterRestore is the same with data that is only older.
@@ -88,7 +92,7 @@ func (f *fixture) madeWhole(nodes []*node, list ...revocation.Record) {
 // nodesRepairOnce asserts that nodes which all know what the engine lost do not
 // all send all of it.
 func nodesRepairOnce(f *fixture) {
-	const count = 20_000
+	const count = 15_000
 	nodes := f.nodes(3)
 	nodes[0].revoke(records(0, count)...)
 	f.wants(nodes, records(0, count)...)
@@ -155,14 +159,14 @@ func nodesAway(f *fixture) {
 
 // nodesForgotten revokes more while cut off than a node remembers.
 func nodesForgotten(f *fixture) {
-	const count = 70_000
+	const count, each = maxOwed + 400, 100
 	one, other := f.node(), f.node()
 	f.place.Stop()
 	if err := one.list.Revoke(f.Context(), record(0)); !errors.Is(err, revocation.ErrAway) {
 		f.Fatalf("Revoke while away = %v; want ErrAway", err)
 	}
-	for i := 0; i < count; i += 10_000 {
-		if err := one.list.Revoke(f.Context(), records(i, i+10_000)...); !errors.Is(err, revocation.ErrAway) {
+	for i := 0; i < count; i += each {
+		if err := one.list.Revoke(f.Context(), records(i, i+each)...); !errors.Is(err, revocation.ErrAway) {
 			f.Fatalf("Revoke while away = %v; want ErrAway", err)
 		}
 	}
@@ -175,7 +179,7 @@ func nodesForgotten(f *fixture) {
 func nodesTruthful(f *fixture) {
 	nodes := f.nodes(2)
 	writer, slow := nodes[0], nodes[1]
-	slow.engine.setHold(func() { time.Sleep(time.Duration(rand.IntN(120)) * time.Millisecond) })
+	slow.store.setWait(func() { time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond) })
 	type acknowledged struct {
 		record revocation.Record
 		at     time.Time
@@ -184,9 +188,10 @@ func nodesTruthful(f *fixture) {
 	var list []acknowledged
 	var done atomic.Bool
 	var wg sync.WaitGroup
+	const count = 300
 	wg.Go(func() {
 		defer done.Store(true)
-		for i := range 600 {
+		for i := range count {
 			if err := writer.list.Revoke(f.Context(), record(i)); err != nil {
 				f.Errorf("Revoke: %v", err)
 				return
@@ -215,8 +220,23 @@ func nodesTruthful(f *fixture) {
 	}
 	wg.Wait()
 	f.Logf("the slow node was up to %s behind, and said so", worst)
-	slow.engine.setHold(nil)
-	f.wants(nodes, records(0, 600)...)
+	slow.store.setWait(nil)
+	f.wants(nodes, records(0, count)...)
+}
+
+// nodesSlowStore asserts that a node whose store takes longer than it would wait
+// for the engine does not blame the engine, and begin anew again and again.
+func nodesSlowStore(f *fixture) {
+	nodes := f.nodes(2)
+	writer, slow := nodes[0], nodes[1]
+	before := slow.State().Syncs
+	slow.store.setWait(sync.OnceFunc(func() { time.Sleep(4 * time.Second) })) // longer than its Silence
+	writer.revoke(record(1))
+	f.wants(nodes, record(1))
+	slow.isLevel()
+	if s := slow.State(); s.Syncs != before {
+		f.Errorf("the node has begun anew: %+v", s)
+	}
 }
 
 // nodesStorm revokes on all nodes while the server goes and comes: what was

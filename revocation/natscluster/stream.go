@@ -41,11 +41,11 @@ func (e *Engine) stream(ctx context.Context) (jetstream.Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", e.c.Stream, err)
 	}
-	return stream, e.inspect(stream.CachedInfo())
+	return stream, e.inspect(ctx, stream.CachedInfo())
 }
 
 // inspect looks for settings with which the stream would not do, or not well.
-func (e *Engine) inspect(info *jetstream.StreamInfo) error {
+func (e *Engine) inspect(ctx context.Context, info *jetstream.StreamInfo) error {
 	c := info.Config
 	switch {
 	case !c.AllowMsgTTL:
@@ -71,6 +71,7 @@ func (e *Engine) inspect(info *jetstream.StreamInfo) error {
 	warn(!c.DenyPurge || !c.DenyDelete, "running gateways do not notice what is removed from it: set deny_delete and deny_purge")
 	warn(c.NoAck, "it acknowledges nothing: unset no_ack")
 	warn(c.Metadata[incarnationKey] == "", "its metadata do not say which stream of this name it is: only its creation time does")
+	warnings = append(warnings, e.c.unsynced(ctx, c.Replicas)...)
 	e.mu.Lock()
 	e.warnings, e.maxMessage = warnings, max(int(c.MaxMsgSize), 0)
 	e.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/cluster"
@@ -35,7 +36,7 @@ func (e *Engine) Sync(ctx context.Context, encoded []byte, to cluster.Receiver) 
 		return err
 	}
 	defer leave()
-	f := &feed{engine: e, to: to}
+	f := &feed{engine: e, to: to, name: nuid.Next()}
 	defer f.close()
 	if err := f.open(ctx, encoded); err != nil {
 		return err
@@ -47,7 +48,8 @@ func (e *Engine) Sync(ctx context.Context, encoded []byte, to cluster.Receiver) 
 type feed struct {
 	engine   *Engine
 	to       cluster.Receiver
-	stream   jetstream.Stream
+	name     string           // of the consumer
+	stream   jetstream.Stream // nil until the consumer is being made
 	consumer jetstream.Consumer
 
 	at       cursor // of the last message with records
@@ -62,23 +64,25 @@ func (f *feed) open(ctx context.Context, encoded []byte) error {
 	}
 	asking, cancel := context.WithTimeout(ctx, 4*askTimeout)
 	defer cancel()
-	var err error
-	if f.stream, err = f.engine.stream(asking); err != nil {
+	stream, err := f.engine.stream(asking)
+	if err != nil {
 		return err
 	}
-	// The consumer first: what is proven after that holds for what it will send.
-	at, why, err := f.engine.proven(asking, f.stream, encoded)
+	// This says where the consumer is to begin; it is looked at again once that is made.
+	at, why, err := f.engine.proven(asking, stream, encoded)
 	if err != nil {
 		return err
 	}
 	if why != "" {
-		at = cursor{Stream: incarnation(f.stream.CachedInfo())}
+		at = cursor{Stream: incarnation(stream.CachedInfo())}
 		if err := f.to.Snapshot(why); err != nil {
 			return err
 		}
 	}
 	f.at, f.place = at, at.Sequence
+	f.stream = stream
 	f.consumer, err = f.stream.CreateConsumer(asking, jetstream.ConsumerConfig{
+		Name:              f.name, // known also if the answer is not heard
 		Description:       "a gateway of caddy-token-revocation",
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       at.Sequence + 1,
@@ -95,10 +99,10 @@ func (f *feed) open(ctx context.Context, encoded []byte) error {
 	// And once more, now that the consumer holds its place: the stream may have
 	// become another in between.
 	if why == "" {
-		if _, why, err := f.engine.proven(asking, f.stream, encoded); err != nil || why != "" {
+		if _, why, err := f.engine.proven(asking, stream, encoded); err != nil || why != "" {
 			return errors.Join(fmt.Errorf("%w: %s", cluster.ErrGap, why), err)
 		}
-	} else if info, err := f.stream.Info(asking); err != nil || incarnation(info) != at.Stream {
+	} else if info, err := stream.Info(asking); err != nil || incarnation(info) != at.Stream {
 		return errors.Join(fmt.Errorf("%w: the stream became another", cluster.ErrGap), err)
 	}
 	return nil
@@ -107,12 +111,12 @@ func (f *feed) open(ctx context.Context, encoded []byte) error {
 // close lets the server forget the consumer. If it cannot be asked to, it does so
 // by itself.
 func (f *feed) close() {
-	if f.consumer == nil || !f.engine.conn.IsConnected() {
+	if f.stream == nil || !f.engine.conn.IsConnected() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	_ = f.stream.DeleteConsumer(ctx, f.consumer.CachedInfo().Name)
+	_ = f.stream.DeleteConsumer(ctx, f.name)
 }
 
 // run asks for one portion after the other: what is under way is bounded, and
