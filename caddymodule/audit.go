@@ -26,15 +26,14 @@ const (
 
 // audit tells of each record that was changed, once that is durable and enforced
 // and before the change is answered: with one structured line each, with events,
-// in metrics, and in the span of ctx. It tells nothing secret: a digest prefix
-// stands for what was revoked. It returns within [eventTimeout].
+// and in the span of ctx. It tells nothing secret: a digest prefix stands for what
+// was revoked. It returns within [eventTimeout].
 func (a *App) audit(ctx context.Context, through way, records ...revocation.Record) {
 	a.tell(ctx, through, records)
 }
 
 // tell is audit with further fields of each line.
 func (a *App) tell(ctx context.Context, through way, records []revocation.Record, further ...zap.Field) {
-	metrics.revocations.changed(through, records)
 	further = append(further, originOf(ctx)...)
 	for i := range records {
 		r := &records[i]
@@ -49,7 +48,6 @@ func (a *App) tell(ctx context.Context, through way, records []revocation.Record
 // enforced: one line for all of it, with how many records of each kind there were,
 // and no events.
 func (a *App) auditImport(ctx context.Context, by string, done *imported, counts map[revocation.Kind]int) {
-	metrics.revocations.imported(done.Stored)
 	fields := []zap.Field{
 		zap.String("way", string(wayImport)), zap.String("by", by),
 		zap.Int("lines", done.Lines), zap.Int("stored", done.Stored), zap.Int("ended", done.Ended),

@@ -88,6 +88,7 @@ type refusedLine struct {
 func (im *importing) answer(w http.ResponseWriter, err error) (any, error) {
 	bad, is := errors.AsType[badLine](err)
 	if !is {
+		metrics.revocations.administered(wayImport, err)
 		return im.imported, err
 	}
 	im.Bad = []badLine{bad}
