@@ -58,7 +58,6 @@ func (c *call) change(by revocation.Decision, do func(context.Context) ([]revoca
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), adminTimeout)
 	defer cancel()
 	records, err := do(ctx)
-	metrics.revocations.changed(wayAdmin, records)
 	metrics.revocations.administered(wayAdmin, err)
 	answer := changed{Records: []Record{}}
 	for i := range records {
@@ -67,5 +66,8 @@ func (c *call) change(by revocation.Decision, do func(context.Context) ([]revoca
 		records[i].By, records[i].Operator, records[i].Reason = cmp.Or(by.By, operator.DefaultBy), true, by.Reason
 	}
 	c.app.audit(ctx, wayAdmin, records...)
+	if err == nil && running() != c.list {
+		return nil, errReloading // which may not know of it
+	}
 	return answer, err
 }

@@ -46,7 +46,6 @@ func (h *Handler) newEndpoint(ctx caddy.Context) (*endpoint.Endpoint, error) {
 		Limits:     limits,
 		Judge:      h.app.judge,
 		Revoked: func(ctx context.Context, how endpoint.Attempt, records []revocation.Record) {
-			metrics.revocations.changed(wayEndpoint, records)
 			h.app.tell(ctx, wayEndpoint, records, zap.String("auth", string(how)))
 		},
 	}

@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -88,9 +90,9 @@ func (m *revocationMetrics) failed(through way) {
 }
 
 // administered counts a request to the admin API that has failed on this side, if
-// it has.
+// it has. That an operator hangs up is no failure.
 func (m *revocationMetrics) administered(through way, err error) {
-	if err != nil && adminStatus(err) == http.StatusServiceUnavailable {
+	if err != nil && adminStatus(err) == http.StatusServiceUnavailable && !errors.Is(err, context.Canceled) {
 		m.failed(through)
 	}
 }
