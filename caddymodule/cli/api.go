@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -127,8 +128,25 @@ func (a *api) refused(answer *http.Response) error {
 	return r
 }
 
+// attempts is how often a request is sent whose connection breaks: a reload resets
+// those that it has not accepted yet. Whatever is asked for may be asked for twice.
+const attempts = 3
+
+// errNonsense says that what came is no answer of the admin API.
+var errNonsense = errors.New("the answer is not one of the admin API")
+
 // ask sends a request and reads the answer, which is JSON.
-func (a *api) ask(ctx context.Context, method, path, contentType string, body []byte, into any) (json.RawMessage, error) {
+func (a *api) ask(ctx context.Context, method, path, contentType string, body []byte, into any) (raw json.RawMessage, err error) {
+	for range attempts {
+		raw, err = a.once(ctx, method, path, contentType, body, into)
+		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			break
+		}
+	}
+	return raw, err
+}
+
+func (a *api) once(ctx context.Context, method, path, contentType string, body []byte, into any) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errors.New("the admin endpoint does not answer"))
 	defer cancel()
 	answer, err := a.send(ctx, method, path, contentType, body)
@@ -140,12 +158,9 @@ func (a *api) ask(ctx context.Context, method, path, contentType string, body []
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
-	}
 	var line bytes.Buffer
-	if err := json.Compact(&line, raw); err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
+	if json.Unmarshal(raw, into) != nil || json.Compact(&line, raw) != nil {
+		return nil, errNonsense
 	}
 	return line.Bytes(), nil
 }

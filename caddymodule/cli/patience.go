@@ -84,6 +84,9 @@ func (p *patience) worth(failed error) bool {
 		}
 		return false
 	}
+	if errors.Is(failed, errNonsense) {
+		return false
+	}
 	nobody := errors.Is(failed, syscall.ECONNREFUSED) || errors.Is(failed, syscall.ENOENT)
 	return p.reached || !nobody
 }
