@@ -31,18 +31,23 @@ const (
 // in metrics, and in the span of ctx. It tells nothing secret: a digest prefix
 // stands for what was revoked. It returns within [eventTimeout].
 func (a *App) audit(ctx context.Context, through way, records ...revocation.Record) {
+	a.tell(ctx, through, records)
+}
+
+// tell is audit with further fields of each line.
+func (a *App) tell(ctx context.Context, through way, records []revocation.Record, further ...zap.Field) {
 	metrics.revocations.changed(through, records)
-	a.logChanges(ctx, through, records)
+	a.logChanges(ctx, through, records, further...)
 	traceChange(ctx, through, records)
 	a.emit(through, records)
 }
 
-func (a *App) logChanges(ctx context.Context, through way, records []revocation.Record) {
-	origin := originOf(ctx)
+func (a *App) logChanges(ctx context.Context, through way, records []revocation.Record, further ...zap.Field) {
+	further = append(further, originOf(ctx)...)
 	for i := range records {
 		r := &records[i]
 		fields := append([]zap.Field{zap.String("way", string(through))}, recordFields(r)...)
-		a.auditLog.Info(changeOf(r), append(fields, origin...)...)
+		a.auditLog.Info(changeOf(r), append(fields, further...)...)
 	}
 }
 

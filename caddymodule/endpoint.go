@@ -45,8 +45,8 @@ func (h *Handler) newEndpoint(ctx caddy.Context) (*endpoint.Endpoint, error) {
 		RemoteAddr: remoteAddr,
 		Limits:     limits,
 		Judge:      h.app.judge,
-		Revoked: func(ctx context.Context, records []revocation.Record) {
-			h.app.audit(ctx, wayEndpoint, records...)
+		Revoked: func(ctx context.Context, how endpoint.Attempt, records []revocation.Record) {
+			h.app.tell(ctx, wayEndpoint, records, zap.String("auth", string(how)))
 		},
 	}
 	if h.RateLimit != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -38,6 +39,7 @@ type events struct {
 	ctx     caddy.Context
 	logger  *zap.Logger
 	started chan struct{} // closed once the subscriptions are in place
+	once    sync.Once
 }
 
 func newEvents(ctx caddy.Context) (*events, error) {
@@ -53,11 +55,7 @@ func newEvents(ctx caddy.Context) (*events, error) {
 
 // Handle learns that the configuration has started, and all of its apps.
 func (e *events) Handle(context.Context, caddy.Event) error {
-	select {
-	case <-e.started:
-	default:
-		close(e.started)
-	}
+	e.once.Do(func() { close(e.started) })
 	return nil
 }
 

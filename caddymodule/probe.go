@@ -20,8 +20,6 @@ var errStuck = errors.New("the store does not answer in time")
 // probe finds out whether something works that may get stuck: one attempt at a
 // time, however many want to know.
 type probe struct {
-	now func() time.Time // nil is time.Now
-
 	mu      sync.Mutex
 	done    chan struct{} // of the attempt under way; nil if there is none
 	began   time.Time     // of that attempt, or the one before
@@ -54,7 +52,7 @@ func (p *probe) ask(ctx context.Context, work func() error) error {
 func (p *probe) attempt(work func() error) (done <-chan struct{}, left time.Duration, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	age := p.clock().Sub(p.began)
+	age := time.Since(p.began)
 	switch {
 	case p.done != nil && age >= probeTimeout:
 		return nil, 0, errStuck
@@ -63,7 +61,7 @@ func (p *probe) attempt(work func() error) (done <-chan struct{}, left time.Dura
 	case !p.began.IsZero() && age < probeFor:
 		return nil, 0, p.outcome
 	}
-	p.began, p.done = p.clock(), make(chan struct{})
+	p.began, p.done = time.Now(), make(chan struct{})
 	go p.run(work, p.done)
 	return p.done, probeTimeout, nil
 }
@@ -74,11 +72,4 @@ func (p *probe) run(work func() error, done chan struct{}) {
 	defer p.mu.Unlock()
 	p.outcome, p.done = err, nil
 	close(done)
-}
-
-func (p *probe) clock() time.Time {
-	if p.now != nil {
-		return p.now()
-	}
-	return time.Now()
 }

@@ -141,7 +141,7 @@ func (a asserter) assertion(client, alg string, key any, header, claims object) 
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return input + "." + encode(signature)
+	return confidential.add(input + "." + encode(signature))
 }
 
 // signed is an assertion with ES256 and the key of that name.

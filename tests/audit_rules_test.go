@@ -52,7 +52,7 @@ func TestAuditOfOperators(t *testing.T) {
 			issuer = ""
 		}
 		if l.Message != w.message || l.Effect != w.effect || l.Value != w.value || l.Kind != kind || l.Issuer != issuer || l.Way != "admin" ||
-			l.By != "carol" || !l.Operator || l.Reason != "ticket \"7\"" || len(l.Digest) != 12 || l.Expires.IsZero() || l.ClientIP != "" || l.UUID != "" {
+			l.By != "carol" || !l.Operator || l.Reason != "ticket \"7\"" || len(l.Digest) != 12 || l.Expires.IsZero() || l.Auth != "" || l.ClientIP != "" || l.UUID != "" {
 			t.Errorf("line %d is %+v, want %+v", i, l, w)
 		}
 		if since := time.Since(l.IssuedBefore); issued != (since < time.Minute) {

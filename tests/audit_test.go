@@ -20,6 +20,9 @@ func auditSite(caddyfile string) string {
 	caddyfile = strings.Replace(caddyfile, "\tauto_https off\n", `	auto_https off
 	log default {
 		exclude token_revocation.audit
+		format filter {
+			request>uri regexp "\?.*" "?REDACTED"
+		}
 	}
 	log audit {
 		include token_revocation.audit
@@ -46,6 +49,7 @@ type auditLine struct {
 	Value        string    `json:"value"`
 	IssuedBefore time.Time `json:"issued_before"`
 	Expires      time.Time `json:"expires"`
+	Auth         string    `json:"auth"`
 	ClientIP     string    `json:"client_ip"`
 	UUID         string    `json:"uuid"`
 	TraceID      string    `json:"traceID"`
@@ -140,7 +144,7 @@ func TestAuditIsWhatWasDone(t *testing.T) {
 			if a.status != http.StatusOK {
 				t.Fatalf("%d: %d %s", i, a.status, a.body)
 			}
-			want = append(want, client+" "+auditDigest(token))
+			want = append(want, client+" "+auditDigest(token)+" "+map[string]string{"backend": "basic", "webapp": "none"}[client])
 		}
 		got := c.auditLines(t)
 		if len(got) != len(want) {
@@ -149,7 +153,7 @@ func TestAuditIsWhatWasDone(t *testing.T) {
 	}
 	uuids := map[string]bool{}
 	for i, l := range c.auditLines(t) {
-		if said := l.By + " " + l.Digest; said != want[i] {
+		if said := l.By + " " + l.Digest + " " + l.Auth; said != want[i] {
 			t.Errorf("line %d says %q, want %q", i, said, want[i])
 		}
 		if l.Level != "info" || l.Logger != "token_revocation.audit" || l.Message != "token revoked" || l.Way != "endpoint" ||

@@ -122,6 +122,7 @@ func reply(w http.ResponseWriter, value any) {
 
 // knows makes introspection say something about a token.
 func (a *authority) knows(token, answer string) string {
+	confidential.add(token)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.active[token] = json.RawMessage(answer)
@@ -166,7 +167,7 @@ func signed(t *testing.T, key jose.JSONWebKey, typ string, all claimSet) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return compact
+	return confidential.add(compact)
 }
 
 // faults are ways to be of no use.

@@ -36,6 +36,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	http.DefaultClient.Transport = recording{http.DefaultTransport.(*http.Transport)}
 	binary = filepath.Join(dir, "caddy")
 	build := exec.Command("go", "build", raceFlag, "-o", binary, "../caddymodule/caddy")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
@@ -74,12 +75,17 @@ type caddy struct {
 	ended chan struct{}
 	// wrapper is a command that is to run the next process.
 	wrapper []string
+	// asItStands is why its Caddyfile is not to be made loud, and sampled is why it
+	// is not to log each line that it logs a thousand times a second.
+	asItStands, sampled string
+	witness
 }
 
 // logs is everything that a process prints.
 type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	mark int // where those of the process begin that was launched last
 }
 
 func (l *logs) Write(p []byte) (int, error) {
@@ -94,12 +100,36 @@ func (l *logs) String() string {
 	return l.b.String()
 }
 
+// begin says that another process begins.
+func (l *logs) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mark = l.b.Len()
+}
+
+// say says whether a text stands in the logs of the process launched last.
+func (l *logs) say(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Contains(l.b.Bytes()[l.mark:], []byte(text))
+}
+
 // start runs Caddy with a Caddyfile and waits until it serves. In the Caddyfile
 // stand PORT, ADMIN and UPSTREAM for addresses and STORE for the path of the
-// denylist. It is stopped, and its logs looked through, when the test ends.
+// denylist. Beside what stands there, it says all that it can (loud). When the
+// test ends it is stopped, and everything that it said and wrote is looked through.
 func start(t *testing.T, caddyfile string, up *upstream) *caddy {
 	t.Helper()
 	c := newCaddy(t, t.TempDir(), up)
+	c.launch(caddyfile)
+	return c
+}
+
+// startSampled is start for a Caddy that does not log everything; why says why.
+func startSampled(t *testing.T, caddyfile string, up *upstream, why string) *caddy {
+	t.Helper()
+	c := newCaddy(t, t.TempDir(), up)
+	c.sampled = why
 	c.launch(caddyfile)
 	return c
 }
@@ -120,8 +150,12 @@ func newCaddy(t *testing.T, dir string, up *upstream) *caddy {
 		"PORT", port, "ADMIN", c.admin, "UPSTREAM", upstreamAddress,
 		"STORE", filepath.Join(dir, "store", "denylist.db"),
 	)
+	admins.Store(c.admin, c)
 	t.Cleanup(func() {
+		c.ask()
 		c.kill(syscall.SIGTERM)
+		admins.Delete(c.admin)
+		c.keepsSecrets()
 		if t.Failed() {
 			t.Logf("Caddy printed:\n%s", tail(c.logs.String(), 8000))
 		}
@@ -157,13 +191,15 @@ func (c *caddy) launch(caddyfile string) {
 // tryLaunch is launch for a Caddy that may refuse to start.
 func (c *caddy) tryLaunch(caddyfile string) error {
 	c.t.Helper()
-	c.cmd = c.command("run", "--config", c.config(caddyfile), "--adapter", "caddyfile")
+	c.before()
+	c.cmd = c.command("run", "--config", c.config(c.given(caddyfile)), "--adapter", "caddyfile")
 	if len(c.wrapper) > 0 {
 		wrapped := exec.Command(c.wrapper[0], append(c.wrapper[1:], c.cmd.Args...)...)
 		wrapped.Dir, wrapped.Env = c.cmd.Dir, c.cmd.Env
 		c.cmd = wrapped
 	}
 	c.cmd.Stdout, c.cmd.Stderr = c.logs, c.logs
+	c.logs.begin()
 	if err := c.cmd.Start(); err != nil {
 		return err
 	}
@@ -179,7 +215,8 @@ func (c *caddy) tryLaunch(caddyfile string) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 		// The configuration is saved once all of it runs.
-		if strings.Contains(c.logs.String(), "serving initial configuration") {
+		if c.logs.say("serving initial configuration") {
+			c.served = true
 			return nil
 		}
 	}
@@ -210,17 +247,12 @@ func (c *caddy) kill(signal os.Signal) {
 		<-c.ended
 	}
 	c.cmd = nil
-	// The next process says again when it serves.
-	c.logs.mu.Lock()
-	defer c.logs.mu.Unlock()
-	rest := bytes.ReplaceAll(c.logs.b.Bytes(), []byte("serving initial configuration"), []byte("served initial configuration"))
-	c.logs.b = *bytes.NewBuffer(rest)
 }
 
 // reload loads another Caddyfile through the admin endpoint, which the running
 // one must have at ADMIN.
 func (c *caddy) reload(caddyfile string) error {
-	body := bytes.NewBufferString(c.names.Replace(caddyfile))
+	body := bytes.NewBufferString(c.names.Replace(c.given(caddyfile)))
 	request, err := http.NewRequest(http.MethodPost, "http://"+c.admin+"/load", body)
 	if err != nil {
 		return err

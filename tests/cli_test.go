@@ -41,6 +41,7 @@ func (c *caddy) cliCommand(args ...string) *exec.Cmd {
 func (c *caddy) cli(t *testing.T, code int, input string, args ...string) cliRun {
 	t.Helper()
 	ran := cliRunOf(t, c.cliCommand(args...), input)
+	c.hear(fmt.Sprintf("%q", args), []byte(ran.out+ran.errs))
 	if ran.code != code {
 		t.Errorf("%q ended with %d, want %d:\n%s%s", args, ran.code, code, ran.out, ran.errs)
 	}

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -96,12 +97,18 @@ func (w wanted) check(t *testing.T, method string, a answer) {
 var tokens atomic.Int64
 
 // newToken is a token that no other test has.
-func newToken() string { return fmt.Sprintf("opaque-%d-0123456789abcdef", tokens.Add(1)) }
+func newToken() string {
+	return confidential.add(fmt.Sprintf("opaque-%d-%s", tokens.Add(1), rand.Text()))
+}
 
 // jwt is a token with these claims. Nobody here verifies its signature.
 func jwt(claims string) string { return jwtWithHeader(`{"alg":"RS256","typ":"JWT"}`, claims) }
 
 func jwtWithHeader(header, claims string) string {
+	return confidential.add(compactJWT(header, claims))
+}
+
+func compactJWT(header, claims string) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	return encode([]byte(header)) + "." + encode([]byte(claims)) + "." + encode([]byte("a signature"))
 }

@@ -179,11 +179,12 @@ func TestEventsMisbehave(t *testing.T) {
 	})
 }
 
-// Through reloads under load, each revocation that succeeds has its event, once.
+// Through reloads under load, each revocation that succeeds has its event and its
+// line in the audit log, once.
 func TestEventsOnceThroughReloads(t *testing.T) {
 	const goroutines, reloads = 6, 20
 	c := eventsCaddy(t)
-	site := eventsSite(siteWith(), eventsWrite)
+	site := auditSite(eventsSite(siteWith(), eventsWrite))
 	c.launch(site)
 	var succeeded, unknown sync.Map // digests
 	var wrong complaints
@@ -217,7 +218,7 @@ func TestEventsOnceThroughReloads(t *testing.T) {
 		})
 		config := site
 		if i%2 == 0 {
-			config = eventsSite(siteWith("realm other"), eventsWrite)
+			config = auditSite(eventsSite(siteWith("realm other"), eventsWrite))
 		}
 		if err := c.reload(config); err != nil {
 			t.Error(err)
@@ -231,7 +232,15 @@ func TestEventsOnceThroughReloads(t *testing.T) {
 	stop.Store(true)
 	wg.Wait()
 	wrong.report(t)
-	eventsOnce(t, c.events(t), &succeeded, &unknown)
+	events := c.events(t)
+	eventsOnce(t, events, &succeeded, &unknown)
+	told, lines := map[string]bool{}, c.auditLines(t)
+	for _, l := range lines {
+		told[l.Digest] = true
+	}
+	if len(lines) != len(events) || len(told) != len(events) {
+		t.Errorf("%d lines of %d records, and %d events", len(lines), len(told), len(events))
+	}
 }
 
 // eventsOnce checks that each revocation that succeeded has one event, and each

@@ -93,5 +93,5 @@ func (k clientKey) assertion(t *testing.T, client, audience string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signed
+	return confidential.add(signed)
 }

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
@@ -91,13 +92,14 @@ func (cr *crowd) send(request *http.Request) (status int, err error) {
 }
 
 // numbered are tokens with numbers, and which of them were revoked with success.
+// All have the same beginning, which is what is confidential of them.
 type numbered struct {
 	prefix  string
 	revoked []atomic.Bool
 }
 
 func newNumbered(prefix string, n int) *numbered {
-	return &numbered{prefix: prefix, revoked: make([]atomic.Bool, n)}
+	return &numbered{prefix: confidential.add(prefix + "-" + rand.Text()), revoked: make([]atomic.Bool, n)}
 }
 
 func (k *numbered) name(i int) string { return fmt.Sprintf("%s|%d", k.prefix, i) }
@@ -155,7 +157,7 @@ func (cr *crowd) keepBusy(k *numbered, goroutines int, wrong *complaints) (stop 
 }
 
 // traffic sends n requests with random tokens, of which the first len(revoked)
-// may be revoked meanwhile, and the rest, named "valid", never are. After each
+// may be revoked meanwhile, and the rest, which have "valid" in their names, never are. After each
 // it calls done with how many there were.
 func (cr *crowd) traffic(k *numbered, goroutines, n int, wrong *complaints, done func(int)) {
 	var count atomic.Int64
@@ -167,7 +169,7 @@ func (cr *crowd) traffic(k *numbered, goroutines, n int, wrong *complaints, done
 				if sent > n {
 					return
 				}
-				token, revoked := fmt.Sprintf("valid|%d", i), false
+				token, revoked := fmt.Sprintf("%s|valid|%d", k.prefix, i), false
 				if i%2 == 0 {
 					token = k.name(i / 2 % len(k.revoked))
 					revoked = k.revoked[i/2%len(k.revoked)].Load()

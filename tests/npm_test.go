@@ -163,6 +163,9 @@ func runNode(t *testing.T, name string) *node {
 func (n *node) ask(question, answer any) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if told, err := json.Marshal(question); err == nil {
+		confidential.body("application/json", told)
+	}
 	if err := n.in.Encode(question); err != nil {
 		return fmt.Errorf("%s: %w\n%s", n.name, err, tail(n.logs.String(), 4000))
 	}

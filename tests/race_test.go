@@ -16,7 +16,7 @@ func TestRevocationsRaceRequests(t *testing.T) {
 	var wrong complaints
 	up := newUpstream(t)
 	up.handle = watchful(&wrong)
-	c := start(t, siteWith(), up)
+	c := startSampled(t, siteWith(), up, "the log would be 200 MB, and the race half as fast")
 	const goroutines = 16
 	crowd := newCrowd(t, c, 2*goroutines)
 	k := newNumbered("race", revocations)

@@ -51,6 +51,8 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var body bytes.Buffer
 	_, _ = body.ReadFrom(r.Body)
+	confidential.sees(r)
+	confidential.body(r.Header.Get("Content-Type"), body.Bytes())
 	u.mu.Lock()
 	u.last, u.body = r, body.Bytes()
 	u.mu.Unlock()

@@ -23,9 +23,10 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 	if refused != nil {
 		return done, refused
 	}
+	how := attempted(r.Header["Authorization"], form)
 	defer func() {
 		if refused.unproved() {
-			done.Unproved = attempted(r.Header["Authorization"], form)
+			done.Unproved = how
 		}
 	}()
 	client, proof, refused := e.admit(r, form)
@@ -71,7 +72,7 @@ func (e *Endpoint) attempt(lists Lists, h http.Header, r *http.Request, b []byte
 	e.owed.end(v.token, client.by())
 	done.Records, done.Err = v.records, v.unjudged
 	if len(v.records) > 0 {
-		e.revoked(r.Context(), v.records)
+		e.revoked(r.Context(), how, v.records)
 	}
 	if len(v.records) == 0 && !pass {
 		return done, e.manner.unknown()

@@ -58,9 +58,10 @@ type Config struct {
 	// holds the connection. An address that is not valid is one that nobody
 	// knows, and is limited like any other. Nil is the request's RemoteAddr.
 	RemoteAddr func(*http.Request) netip.Addr
-	// Revoked is told what a request has revoked, once that is durable and enforced
-	// and before it is answered; nil is nobody. The context is the request's.
-	Revoked func(context.Context, []revocation.Record)
+	// Revoked is told what a request has revoked, and how its client has
+	// authenticated, once that is durable and enforced and before it is answered;
+	// nil is nobody. The context is the request's.
+	Revoked func(context.Context, Attempt, []revocation.Record)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -78,7 +79,7 @@ type Endpoint struct {
 	limits  *Limits
 	address func(*http.Request) netip.Addr
 	now     func() time.Time
-	revoked func(context.Context, []revocation.Record)
+	revoked func(context.Context, Attempt, []revocation.Record)
 	owed    owed
 
 	audiences func(*http.Request) []string
@@ -127,7 +128,7 @@ func (c *Config) setDefaults() {
 		c.Now = time.Now
 	}
 	if c.Revoked == nil {
-		c.Revoked = func(context.Context, []revocation.Record) {}
+		c.Revoked = func(context.Context, Attempt, []revocation.Record) {}
 	}
 	if c.RateLimit == (RateLimit{}) {
 		c.RateLimit = DefaultRateLimit
