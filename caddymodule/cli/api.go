@@ -137,13 +137,27 @@ var errNonsense = errors.New("the answer is not one of the admin API")
 
 // ask sends a request and reads the answer, which is JSON.
 func (a *api) ask(ctx context.Context, method, path, contentType string, body []byte, into any) (raw json.RawMessage, err error) {
+	var broken error
 	for range attempts {
-		raw, err = a.once(ctx, method, path, contentType, body, into)
-		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		if raw, err = a.once(ctx, method, path, contentType, body, into); !breaks(err) {
 			break
 		}
+		broken = err
+	}
+	if err != nil && broken != nil { // whoever was there is gone now
+		err = broken
 	}
 	return raw, err
+}
+
+// breaks says whether an error is that of a connection that there was.
+func breaks(err error) bool {
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *api) once(ctx context.Context, method, path, contentType string, body []byte, into any) (json.RawMessage, error) {
