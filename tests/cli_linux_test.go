@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -75,5 +76,27 @@ func TestCLITerminal(t *testing.T) {
 	cmd.Stdin, cmd.Stderr = there, &errs
 	if err := cmd.Run(); cmd.ProcessState.ExitCode() != cliUsage || !strings.Contains(errs.String(), "nothing is named") {
 		t.Errorf("revoking nothing from a terminal: %v %s", err, errs.String())
+	}
+}
+
+// However long a line is, the command needs little memory for it.
+func TestTransferHugeLine(t *testing.T) {
+	c := start(t, siteWith(), nil)
+	r := c.transfer(t, "import", "--keep-going")
+	r.write(t, `{"token":"before"}`+"\n", `{"token":"`)
+	part := strings.Repeat("x", 1<<20)
+	for range 300 {
+		r.write(t, part)
+	}
+	r.write(t, "\"}\n", `{"token":"after"}`+"\n")
+	r.ends(t, cliFailed)
+	if said := r.errs.String(); !strings.Contains(said, "line 2: the line is too long") || len(said) > 1000 {
+		t.Errorf("it says %s", tail(said, 1000))
+	}
+	if n := len(transferIDs(t, c.cli(t, cliDone, "", "export").out)); n != 2 {
+		t.Errorf("%d records were stored", n)
+	}
+	if usage, ok := r.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && usage.Maxrss>>10 > 250 {
+		t.Errorf("the command took %d MiB", usage.Maxrss>>10)
 	}
 }
