@@ -74,7 +74,7 @@ func TestAdminWhileStarting(t *testing.T) {
 	started := make(chan error)
 	go func() { started <- c.tryLaunch(waiting) }()
 	a := newAdmin(t, c)
-	a.client.Transport = http.DefaultTransport.(recording).Clone()
+	a.client.Transport = http.DefaultTransport.(*http.Transport).Clone()
 	seen := 0
 	for deadline := time.Now().Add(20 * time.Second); seen < 10 && time.Now().Before(deadline); {
 		got, err := a.ask(http.MethodPost, "revoke", aboutToken("a"))

@@ -19,7 +19,7 @@ import (
 // assertionSite has clients whose keys are everywhere that keys can be.
 const assertionSite = `
 {
-	admin off
+	admin ADMIN
 	auto_https off
 	servers {
 		trusted_proxies static 127.0.0.0/8 ::1

@@ -36,7 +36,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	http.DefaultTransport = recording{http.DefaultTransport.(*http.Transport)}
+	http.DefaultClient.Transport = recording{http.DefaultTransport.(*http.Transport)}
 	binary = filepath.Join(dir, "caddy")
 	build := exec.Command("go", "build", raceFlag, "-o", binary, "../caddymodule/caddy")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr

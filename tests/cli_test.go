@@ -41,6 +41,7 @@ func (c *caddy) cliCommand(args ...string) *exec.Cmd {
 func (c *caddy) cli(t *testing.T, code int, input string, args ...string) cliRun {
 	t.Helper()
 	ran := cliRunOf(t, c.cliCommand(args...), input)
+	c.hear(fmt.Sprintf("%q", args), []byte(ran.out+ran.errs))
 	if ran.code != code {
 		t.Errorf("%q ended with %d, want %d:\n%s%s", args, ran.code, code, ran.out, ran.errs)
 	}
@@ -166,6 +167,12 @@ func TestCLIRules(t *testing.T) {
 	c.wants(t, http.StatusOK, token) // issued since
 	c.cli(t, cliDone, token, "check").says(t, "not refused, issued at ", "passes: it was issued after the time of the rule")
 	c.cli(t, cliFailed, "", "revoke", "--issuer", adminIssuer, "--subject", "bob", "--dry-run").says(t, "Error: ")
+
+	forged := jwtWithHeader(`{"alg":"RS256","kid":"leaked"}`, fmt.Sprintf(`{"iss":%q,"iat":99999999999}`, adminIssuer))
+	c.wants(t, http.StatusOK, forged)
+	c.cli(t, cliDone, "", "revoke", "--issuer", adminIssuer, "--key", "leaked", "--issued-before", "9999-12-31T23:59:59Z").says(t, "refuse")
+	c.wants(t, http.StatusUnauthorized, forged)
+	c.cli(t, cliRefused, forged, "check").says(t, "refused until 9999-12-31T23:59:59Z")
 }
 
 func TestCLIDryRun(t *testing.T) {

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"net"
 	"net/http"
@@ -62,7 +63,7 @@ func do(t *testing.T, request *http.Request) answer {
 func stranger(t *testing.T) *http.Client {
 	transport := &http.Transport{DialContext: dialAsStranger}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: recording{transport}}
+	return &http.Client{Transport: transport}
 }
 
 var addresses atomic.Uint32
@@ -92,10 +93,19 @@ func answerOf(t *testing.T, response *http.Response) answer {
 }
 
 func readAll(response *http.Response) (answer, error) {
+	if response.Request != nil {
+		confidential.request(response.Request)
+		overhear(response)
+	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	return answer{response.StatusCode, response.Header, string(body)}, err
 }
+
+// named is the token of that name.
+func named(name string) string { return confidential.add(name + "-" + runName) }
+
+var runName = rand.Text()
 
 // bearer sends a GET request with a token.
 func (c *caddy) bearer(t *testing.T, token string) answer {

@@ -57,7 +57,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	for _, k := range all {
 		refused(t, c, k)
 	}
-	if a := c.bearer(t, "valid"); a.status != http.StatusOK {
+	if a := c.bearer(t, named("valid")); a.status != http.StatusOK {
 		t.Errorf("a token that was never revoked: %d", a.status)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // endpointSite has a client for each way to authenticate.
 const endpointSite = `
 {
-	admin off
+	admin ADMIN
 	auto_https off
 	token_revocation {
 		store bolt STORE

@@ -22,6 +22,7 @@ func (c *caddy) dial(t *testing.T, bytes string) (net.Conn, *bufio.Reader) {
 	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
+	confidential.raw(bytes)
 	if _, err := io.WriteString(conn, bytes); err != nil {
 		t.Fatal(err)
 	}

@@ -23,10 +23,10 @@ func TestReloadsLeakNothing(t *testing.T) {
 	crowd := newCrowd(t, c, 1)
 	ask := func() {
 		t.Helper()
-		if status, err := crowd.revoke("some"); err != nil || status != http.StatusOK {
+		if status, err := crowd.revoke(named("some")); err != nil || status != http.StatusOK {
 			t.Fatal(status, err)
 		}
-		if status, err := crowd.get("some", true); err != nil || status != http.StatusUnauthorized {
+		if status, err := crowd.get(named("some"), true); err != nil || status != http.StatusUnauthorized {
 			t.Fatal(status, err)
 		}
 	}

@@ -14,8 +14,7 @@ import (
 
 var tokenHeaderLine = regexp.MustCompile(`(?m)^\s*token header (\S+)`)
 
-// loud adds that to a Caddyfile. What the Caddyfile has of it stays as it is, but
-// for an admin endpoint that is off or elsewhere.
+// loud adds to a Caddyfile what it does not say of that itself.
 //
 // Sampled, it logs the first hundred lines of a second with the same message, and
 // every thousandth of the others.
@@ -41,15 +40,11 @@ func loud(t *testing.T, caddyfile string, sampled bool) string {
 		case head == "{":
 			out = append(out, block[0])
 			for _, name := range []string{"admin", "debug", "metrics", "log"} {
-				if name == "admin" || !has(block, name) {
+				if !has(block, name) {
 					out = append(out, options[name])
 				}
 			}
-			for _, line := range block[1:] {
-				if !strings.HasPrefix(strings.TrimSpace(line), "admin ") {
-					out = append(out, line)
-				}
-			}
+			out = append(out, block[1:]...)
 		case nesting(head) == 1 && !strings.HasPrefix(head, "(") && !has(block, "log"):
 			out = append(append(out, block[0], "\tlog"), block[1:]...)
 		default:

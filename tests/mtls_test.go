@@ -29,7 +29,7 @@ import (
 // one that takes any.
 const mtlsSite = `
 {
-	admin off
+	admin ADMIN
 	auto_https disable_redirects
 	servers {
 		protocols h1 h2 h3

@@ -10,7 +10,7 @@ import (
 // npmAssertionSite has clients that sign assertions, in place of CLIENTS.
 const npmAssertionSite = `
 {
-	admin off
+	admin ADMIN
 	auto_https off
 	token_revocation {
 		store bolt STORE

@@ -61,7 +61,7 @@ const (
 // npmSite has one client for each way to authenticate with a secret.
 var npmSite = strings.NewReplacer("SECRET", "`"+npmSecret+"`", "ORIGIN", npmOrigin).Replace(`
 {
-	admin off
+	admin ADMIN
 	auto_https off
 	token_revocation {
 		store bolt STORE

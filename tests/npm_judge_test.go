@@ -9,7 +9,7 @@ import (
 
 const judgeSite = `
 {
-	admin off
+	admin ADMIN
 	auto_https off
 	token_revocation {
 		store bolt STORE

@@ -7,7 +7,7 @@ import (
 
 const relaySite = `
 {
-	admin off
+	admin ADMIN
 	auto_https off
 	token_revocation {
 		store bolt STORE

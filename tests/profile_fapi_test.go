@@ -14,7 +14,7 @@ import (
 // nobody can fetch, and a client of a kind that the profile does not know.
 const fapiSite = `
 {
-	admin off
+	admin ADMIN
 	auto_https off
 	token_revocation {
 		store bolt STORE

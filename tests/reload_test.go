@@ -54,7 +54,7 @@ func TestReloadUnderLoad(t *testing.T) {
 func TestReloadToAnotherStore(t *testing.T) {
 	c := start(t, siteWith(), newUpstream(t))
 	other := strings.Replace(siteWith(), "STORE", "STORE.other", 1)
-	c.revoke(t, "first")
+	c.revoke(t, named("first"))
 	expect := func(token string, status int) {
 		t.Helper()
 		if a := c.bearer(t, token); a.status != status {
@@ -65,13 +65,13 @@ func TestReloadToAnotherStore(t *testing.T) {
 		if err := c.reload(other); err != nil {
 			t.Fatal(err)
 		}
-		expect("first", http.StatusOK)
-		c.revoke(t, "second")
-		expect("second", http.StatusUnauthorized)
+		expect(named("first"), http.StatusOK)
+		c.revoke(t, named("second"))
+		expect(named("second"), http.StatusUnauthorized)
 		if err := c.reload(siteWith()); err != nil {
 			t.Fatal(err)
 		}
-		expect("first", http.StatusUnauthorized)
-		expect("second", http.StatusOK)
+		expect(named("first"), http.StatusUnauthorized)
+		expect(named("second"), http.StatusOK)
 	}
 }

@@ -20,9 +20,9 @@ import (
 //     looksLikeJWT, numbered, authority, asserter, clientKey);
 //   - what the Caddyfile of a Caddy has as secrets, also where placeholders stand
 //     for them: the environment and files (loud_test.go);
-//   - what requests carry where credentials stand: those that tests send through
-//     http.DefaultClient or a stranger, or write on a connection of their own,
-//     and those that reach the upstream, whoever sent them;
+//   - what requests carry where credentials stand: those whose answers go through
+//     answerOf or readAll, those that are sent by http.DefaultClient or written on
+//     a connection by hand, and those that reach the upstream, whoever sent them;
 //   - what foreign clients are told to use (node.ask).
 //
 // What foreign clients make themselves and only Caddy sees is not known: their
@@ -88,6 +88,7 @@ func (s *secrets) words(text string) {
 func (s *secrets) form(text, separator string) {
 	for pair := range strings.SplitSeq(text, separator) {
 		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
+		value, _, _ = strings.Cut(value, "\r\n")
 		if !ok || len(value) < shortest {
 			continue
 		}
@@ -181,25 +182,32 @@ func resolved(text string) string {
 	})
 }
 
+// request adds what a request carries that is sent, or was.
+func (s *secrets) request(r *http.Request) {
+	s.sees(r)
+	if r.GetBody == nil {
+		return
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return
+	}
+	b, _ := io.ReadAll(io.LimitReader(body, 1<<20))
+	s.body(r.Header.Get("Content-Type"), b)
+	if c, ok := admins.Load(r.URL.Host); ok && configures(r.URL.Path) {
+		c.(*caddy).configured(string(b))
+	}
+}
+
 // recording is a transport that adds what the requests carry which it sends, and
-// keeps what admin endpoints answer to the tests.
+// keeps what admin endpoints answer. What readAll reads needs none.
 type recording struct{ *http.Transport }
 
 func (r recording) RoundTrip(request *http.Request) (*http.Response, error) {
-	confidential.sees(request)
-	admin, administers := admins.Load(request.URL.Host)
-	if request.GetBody != nil {
-		if body, err := request.GetBody(); err == nil {
-			b, _ := io.ReadAll(io.LimitReader(body, 1<<20))
-			confidential.body(request.Header.Get("Content-Type"), b)
-			if administers && configures(request.URL.Path) {
-				admin.(*caddy).configured(string(b))
-			}
-		}
-	}
+	confidential.request(request)
 	response, err := r.Transport.RoundTrip(request)
-	if administers && err == nil {
-		response.Body = &overheard{response.Body, admin.(*caddy), request.Method + " " + request.URL.Path, bytes.Buffer{}}
+	if err == nil {
+		overhear(response)
 	}
 	return response, err
 }
@@ -212,13 +220,24 @@ func configures(path string) bool {
 // admins are the Caddys by the addresses of their admin endpoints.
 var admins sync.Map
 
+// overhear keeps what an admin endpoint answers.
+func overhear(response *http.Response) {
+	r := response.Request
+	if _, already := response.Body.(*overheard); already {
+		return
+	}
+	if c, ok := admins.Load(r.URL.Host); ok {
+		response.Body = &overheard{ReadCloser: response.Body, c: c.(*caddy), request: r.Method + " " + r.URL.Path}
+	}
+}
+
 // overheard is an answer of an admin endpoint, of which it keeps a copy, up to
 // overheardLimit.
 type overheard struct {
 	io.ReadCloser
-	c    *caddy
-	path string
-	copy bytes.Buffer
+	c       *caddy
+	request string
+	copy    bytes.Buffer
 }
 
 const overheardLimit = 8 << 20
@@ -232,6 +251,6 @@ func (o *overheard) Read(p []byte) (int, error) {
 }
 
 func (o *overheard) Close() error {
-	o.c.hear(o.path, o.copy.Bytes())
+	o.c.hear(o.request, o.copy.Bytes())
 	return o.ReadCloser.Close()
 }

@@ -43,6 +43,7 @@ type secrets struct {
 type writing struct {
 	text   string
 	secret int
+	plain  bool // it counts only where it is not a part of a longer word
 }
 
 const maybeBits = 24
@@ -81,7 +82,7 @@ func (s *secrets) add(secret string) string {
 func (s *secrets) index(text string, n int) {
 	if len(text) < telling {
 		start := [shortest]byte([]byte(text))
-		s.whole[start] = append(s.whole[start], writing{text, n})
+		s.whole[start] = append(s.whole[start], writing{text, n, text == s.list[n]})
 		s.mark(start)
 		return
 	}
@@ -151,7 +152,7 @@ func (s *secrets) in(text []byte) (list []found) {
 		}
 		rest := text[i:]
 		for _, w := range s.whole[[shortest]byte(rest)] {
-			if bytes.HasPrefix(rest, []byte(w.text)) {
+			if bytes.HasPrefix(rest, []byte(w.text)) && !(w.plain && partOfWord(text, i, i+len(w.text))) {
 				add(w.secret, i)
 			}
 		}
@@ -162,6 +163,14 @@ func (s *secrets) in(text []byte) (list []found) {
 		}
 	}
 	return list
+}
+
+// partOfWord says whether letters or digits go on beside a part of a text.
+func partOfWord(text []byte, from, to int) bool {
+	goesOn := func(at int) bool {
+		return at >= 0 && at < len(text) && (unicode.IsLetter(rune(text[at])) || unicode.IsDigit(rune(text[at])))
+	}
+	return goesOn(from-1) || goesOn(to)
 }
 
 // writings are those in which a secret could show up.
@@ -186,15 +195,17 @@ func writings(secret string) (list []string) {
 	add(strings.Trim(string(quoted), `"`))
 	// Within base64, a text stands in one of three ways, of which its neighbours
 	// change the ends.
-	for shift := range 3 {
-		padded := []byte(strings.Repeat("x", shift) + secret)
-		padded = padded[:len(padded)/3*3]
-		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-			encoded := encoding.EncodeToString(padded)
-			if shift > 0 {
-				encoded = encoded[4:]
+	for _, text := range []string{secret, url.QueryEscape(secret)} { // the latter as in Basic
+		for shift := range 3 {
+			padded := []byte(strings.Repeat("x", shift) + text)
+			padded = padded[:len(padded)/3*3]
+			for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+				encoded := encoding.EncodeToString(padded)
+				if shift > 0 {
+					encoded = encoded[4:]
+				}
+				add(encoded)
 			}
-			add(encoded)
 		}
 	}
 	return list

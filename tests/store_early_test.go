@@ -82,7 +82,7 @@ func TestEarlyRequests(t *testing.T) {
 		}
 		c.launch(siteWith())
 		for enough := answers.Load() + 200; answers.Load() < enough && !t.Failed(); {
-			if a := c.bearer(t, "valid"); a.status != http.StatusOK {
+			if a := c.bearer(t, named("valid")); a.status != http.StatusOK {
 				t.Errorf("valid: %d", a.status)
 			}
 			before++

@@ -13,7 +13,7 @@ import (
 // is gone after a restart, and so is not acknowledged.
 func TestStoreReplaced(t *testing.T) {
 	c := start(t, siteWith(), newUpstream(t))
-	c.revoke(t, "before")
+	c.revoke(t, named("before"))
 	store := c.names.Replace("STORE")
 	b, err := os.ReadFile(store)
 	if err != nil {
@@ -26,12 +26,12 @@ func TestStoreReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		a := c.post(t, url.Values{"token": {"after"}}, "backend", "backend-secret")
+		a := c.post(t, url.Values{"token": {named("after")}}, "backend", "backend-secret")
 		if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
 			t.Errorf("revoking: %d %s", a.status, a.body)
 		}
 	}
-	for token, status := range map[string]int{"before": http.StatusUnauthorized, "after": http.StatusOK} {
+	for token, status := range map[string]int{named("before"): http.StatusUnauthorized, named("after"): http.StatusOK} {
 		if a := c.bearer(t, token); a.status != status {
 			t.Errorf("%s: %d, want %d", token, a.status, status)
 		}
@@ -42,8 +42,8 @@ func TestStoreReplaced(t *testing.T) {
 	if err := c.reload(siteWith()); err != nil { // opens the new file
 		t.Fatal(err)
 	}
-	c.revoke(t, "after")
-	for _, token := range []string{"before", "after"} {
+	c.revoke(t, named("after"))
+	for _, token := range []string{named("before"), named("after")} {
 		if a := c.bearer(t, token); a.status != http.StatusUnauthorized {
 			t.Errorf("%s: %d", token, a.status)
 		}
@@ -60,7 +60,7 @@ func TestStoreTruncated(t *testing.T) {
 			c := start(t, strings.Replace(siteWith(), "store bolt STORE", "store bolt STORE\n\t\tcache 256B", 1), newUpstream(t))
 			const n = 200
 			for i := range n {
-				c.revoke(t, fmt.Sprint("dead|", i))
+				c.revoke(t, named(fmt.Sprint("dead|", i)))
 			}
 			if err := os.Truncate(c.names.Replace("STORE"), size); err != nil {
 				t.Fatal(err)
@@ -68,7 +68,7 @@ func TestStoreTruncated(t *testing.T) {
 			unavailable := 0
 			for round := range 2 {
 				for i := range n {
-					a := c.bearer(t, fmt.Sprint("dead|", i))
+					a := c.bearer(t, named(fmt.Sprint("dead|", i)))
 					switch a.status {
 					case http.StatusUnauthorized:
 					case http.StatusServiceUnavailable:
@@ -76,11 +76,11 @@ func TestStoreTruncated(t *testing.T) {
 					default:
 						t.Errorf("dead|%d: %d", i, a.status)
 					}
-					if a := c.bearer(t, fmt.Sprint("valid|", i)); a.status != http.StatusOK {
+					if a := c.bearer(t, named(fmt.Sprint("valid|", i))); a.status != http.StatusOK {
 						t.Errorf("valid|%d: %d", i, a.status)
 					}
 				}
-				if a := c.post(t, url.Values{"token": {fmt.Sprint("late|", round)}}, "backend", "backend-secret"); a.status != http.StatusServiceUnavailable {
+				if a := c.post(t, url.Values{"token": {named(fmt.Sprint("late|", round))}}, "backend", "backend-secret"); a.status != http.StatusServiceUnavailable {
 					t.Errorf("revoking: %d %s", a.status, a.body)
 				}
 			}

@@ -54,19 +54,19 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("%s was acknowledged: %d", token, a.status)
 			}
 		}
-		if a := c.bearer(t, "valid"); a.status != http.StatusOK {
+		if a := c.bearer(t, named("valid")); a.status != http.StatusOK {
 			t.Errorf("a valid token: %d", a.status)
 		}
 	}
 
 	for i := range 5 {
-		try(fmt.Sprint("before|", i))
+		try(named(fmt.Sprint("before|", i)))
 	}
 	filler := filepath.Join(inside, "filler")
 	fill(t, filler)
 	turnedAway := 0
 	for i := range 200 { // the file has some room in itself
-		if try(fmt.Sprint("full|", i)).status != http.StatusOK {
+		if try(named(fmt.Sprint("full|", i))).status != http.StatusOK {
 			turnedAway++
 		}
 	}
@@ -78,7 +78,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	if a := try("after"); a.status != http.StatusOK {
+	if a := try(named("after")); a.status != http.StatusOK {
 		t.Errorf("there is room again: %d %s", a.status, a.body)
 	}
 	check()
@@ -127,15 +127,15 @@ func (zeros) Read(p []byte) (int, error) {
 // after a restart, and so is not acknowledged; what was revoked stays refused.
 func TestStoreTakenAway(t *testing.T) {
 	c := start(t, siteWith(), newUpstream(t))
-	c.revoke(t, "before")
+	c.revoke(t, named("before"))
 	store := c.names.Replace("STORE")
 	if out, err := exec.Command("mv", store, store+".away").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if a := c.post(t, url.Values{"token": {"after"}}, "backend", "backend-secret"); a.status != http.StatusServiceUnavailable {
+	if a := c.post(t, url.Values{"token": {named("after")}}, "backend", "backend-secret"); a.status != http.StatusServiceUnavailable {
 		t.Errorf("revoking without the file: %d %s", a.status, a.body)
 	}
-	for token, status := range map[string]int{"before": http.StatusUnauthorized, "after": http.StatusOK} {
+	for token, status := range map[string]int{named("before"): http.StatusUnauthorized, named("after"): http.StatusOK} {
 		if a := c.bearer(t, token); a.status != status {
 			t.Errorf("%s: %d, want %d", token, a.status, status)
 		}
@@ -143,8 +143,8 @@ func TestStoreTakenAway(t *testing.T) {
 	if err := os.Rename(store+".away", store); err != nil {
 		t.Fatal(err)
 	}
-	c.revoke(t, "after")
-	if a := c.bearer(t, "after"); a.status != http.StatusUnauthorized {
+	c.revoke(t, named("after"))
+	if a := c.bearer(t, named("after")); a.status != http.StatusUnauthorized {
 		t.Errorf("after: %d", a.status)
 	}
 }

@@ -21,13 +21,13 @@ func TestRevokedMeansRefused(t *testing.T) {
 			t.Errorf("%s: %d requests reached the upstream, want %d", token, n, reached)
 		}
 	}
-	expect("alpha", http.StatusOK, 1)
-	c.revoke(t, "alpha")
-	expect("alpha", http.StatusUnauthorized, 0)
-	expect("beta", http.StatusOK, 1)
+	expect(named("alpha"), http.StatusOK, 1)
+	c.revoke(t, named("alpha"))
+	expect(named("alpha"), http.StatusUnauthorized, 0)
+	expect(named("beta"), http.StatusOK, 1)
 
 	c.kill(syscall.SIGKILL)
 	c.launch(siteWith())
-	expect("alpha", http.StatusUnauthorized, 0)
-	expect("beta", http.StatusOK, 1)
+	expect(named("alpha"), http.StatusUnauthorized, 0)
+	expect(named("beta"), http.StatusOK, 1)
 }

@@ -24,8 +24,8 @@ type witness struct {
 	// answers are those of its admin endpoint, by what was asked.
 	answers map[string][]byte
 	// own are the files that the test had made before Caddy ran.
-	own    map[string]bool
-	served bool
+	own              map[string]bool
+	served, hasAdmin bool
 	// leaking is told of what is found, where a test wants it to be; otherwise that
 	// fails the test.
 	leaking func(leak)
@@ -54,7 +54,9 @@ func (c *caddy) given(caddyfile string) string {
 	if c.asItStands == "" {
 		caddyfile = loud(c.t, caddyfile, c.sampled != "")
 	}
-	c.configured(c.names.Replace(caddyfile))
+	text := c.names.Replace(caddyfile)
+	c.configured(text)
+	c.hasAdmin = strings.Contains(text, "admin "+c.admin)
 	return caddyfile
 }
 
@@ -112,7 +114,7 @@ func (c *caddy) ask() {
 		return
 	default:
 	}
-	if c.cmd == nil || !c.served || !bytes.Contains(c.texts, []byte("admin "+c.admin)) {
+	if c.cmd == nil || !c.served || !c.hasAdmin || c.logs.say("shutting down apps") {
 		return
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
