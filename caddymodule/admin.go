@@ -1,10 +1,13 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/endpoint"
@@ -100,9 +103,18 @@ func newCall(w http.ResponseWriter, r *http.Request) (*call, error) {
 	if err != nil {
 		return nil, errNoApp
 	}
-	c := &call{app: app.(*App), w: w, r: r}
+	c := &call{app: app.(*App), w: w, r: r.WithContext(withAddress(r))}
 	c.list, err = c.app.denylist(r.Context())
 	return c, err
+}
+
+// withAddress lets the audit log say from where a request came.
+func withAddress(r *http.Request) context.Context {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr // of a Unix socket
+	}
+	return context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: host})
 }
 
 func writeJSON(w http.ResponseWriter, answer any) error {

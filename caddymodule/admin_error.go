@@ -52,8 +52,11 @@ func adminError(w http.ResponseWriter, err error) error {
 		return caddy.APIError{HTTPStatus: status, Err: err}
 	}
 	w.Header().Set("Retry-After", retryAfter)
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		err = errors.New("the store did not answer in time: what was asked for may be done all the same")
+	case errors.Is(err, revocation.ErrClosed):
+		err = errReloading
 	}
 	return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
 }

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"time"
 
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
 )
 
@@ -34,7 +35,11 @@ func (c *call) explain() (any, error) {
 	}
 	answer := explanation{Refused: found.Refused, IssuedAt: known(found.Issued), Matches: []match{}}
 	if found.Refused {
-		answer.Until = known(found.Until.Add(time.Duration(*c.app.Leeway)))
+		until := found.Until.Add(time.Duration(*c.app.Leeway))
+		if until.After(revocation.MaxExpires) { // which JSON has no way to write
+			until = revocation.MaxExpires
+		}
+		answer.Until = known(until)
 	}
 	for _, m := range found.Matches {
 		shown := withTrial(recordOf(m.Record), m.Record.Key, c.list)

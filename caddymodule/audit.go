@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
 )
 
 // auditName is what the audit log is called below the app's own name.
@@ -35,27 +37,33 @@ func (a *App) audit(ctx context.Context, through way, records ...revocation.Reco
 // tell is audit with further fields of each line.
 func (a *App) tell(ctx context.Context, through way, records []revocation.Record, further ...zap.Field) {
 	metrics.revocations.changed(through, records)
+	a.logChanges(ctx, through, records, further...)
+	traceChange(ctx, through, records)
+	a.emit(through, records)
+}
+
+func (a *App) logChanges(ctx context.Context, through way, records []revocation.Record, further ...zap.Field) {
 	further = append(further, originOf(ctx)...)
 	for i := range records {
 		r := &records[i]
 		fields := append([]zap.Field{zap.String("way", string(through))}, recordFields(r)...)
 		a.auditLog.Info(changeOf(r), append(fields, further...)...)
 	}
-	traceChange(ctx, through, records)
-	a.emit(through, records)
 }
 
-// auditImport tells of what somebody's import has stored, once that is durable and
+// auditImport tells of what an import has stored, once that is durable and
 // enforced: one line for all of it, with how many records of each kind there were,
-// and no events.
-func (a *App) auditImport(ctx context.Context, by string, done *imported, counts map[revocation.Kind]int) {
-	metrics.revocations.imported(done.Stored)
+// and one for each rule that may be about many tokens. There are no events: most of
+// it happened somewhere else, and long ago.
+func (a *App) auditImport(ctx context.Context, im *importing) {
+	metrics.revocations.imported(im.Stored)
+	a.logChanges(ctx, wayImport, im.rules)
 	fields := []zap.Field{
-		zap.String("way", string(wayImport)), zap.String("by", by),
-		zap.Int("lines", done.Lines), zap.Int("stored", done.Stored), zap.Int("ended", done.Ended),
+		zap.String("way", string(wayImport)), zap.String("by", cmp.Or(im.by, operator.DefaultBy)),
+		zap.Int("lines", im.Lines), zap.Int("stored", im.Stored), zap.Int("ended", im.Ended),
 	}
 	for _, kind := range revocation.Kinds() {
-		if n := counts[kind]; n > 0 {
+		if n := im.counts[kind]; n > 0 {
 			fields = append(fields, zap.Int("kind_"+kind.String(), n))
 		}
 	}

@@ -87,7 +87,7 @@ func (s *Record) record() (r revocation.Record, err error) {
 		return r, err
 	}
 	if s.Kind != r.Key.Kind.String() {
-		return r, fmt.Errorf("%w: kind %q beside an id of kind %q", revocation.ErrInvalid, s.Kind, r.Key.Kind)
+		return r, fmt.Errorf("%w: the kind is not that of the id", revocation.ErrInvalid)
 	}
 	if r.Effect, err = revocation.ParseEffect(s.Effect); err != nil {
 		return r, err

@@ -13,7 +13,7 @@ import (
 
 // importBatch is how many records share a commit, for which the revocations of
 // clients have to wait.
-const importBatch = 5000
+const importBatch = 2000
 
 // imported is what became of the lines of a request.
 type imported struct {

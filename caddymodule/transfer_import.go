@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"mime"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/body"
-	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
 )
 
 // What one request may import, and how long that may take. Clients with more send
@@ -60,7 +58,9 @@ func (c *call) importLines() (any, error) {
 		return nil, err
 	}
 	err = im.run(ctx, lines)
-	im.tell(context.WithoutCancel(ctx))
+	if im.Stored > 0 {
+		c.app.auditImport(ctx, im)
+	}
 	return im.answer(c.w, err)
 }
 
@@ -88,19 +88,13 @@ type refusedLine struct {
 func (im *importing) answer(w http.ResponseWriter, err error) (any, error) {
 	bad, is := errors.AsType[badLine](err)
 	if !is {
+		if err != nil && !errors.Is(err, errTooMany) {
+			metrics.revocations.failed(wayImport)
+		}
 		return im.imported, err
 	}
 	im.Bad = []badLine{bad}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusBadRequest)
 	return refusedLine{bad.Error(), im.imported}, nil
-}
-
-// tell writes the audit of an import: one line for all records, and one for each
-// rule that may be about many tokens.
-func (im *importing) tell(ctx context.Context) {
-	if im.Stored > 0 {
-		im.app.audit(ctx, wayImport, im.rules...)
-		im.app.auditImport(ctx, cmp.Or(im.by, operator.DefaultBy), &im.imported, im.counts)
-	}
 }

@@ -69,6 +69,7 @@ type Denylist struct {
 	kinds   kinds
 	shares  *shares
 	cache   *cache
+	hot     hotRules
 	trials  trials
 	now     func() time.Time
 	failed  atomic.Pointer[func(error)] // Options.Failed, never nil
@@ -164,28 +165,36 @@ func (d *Denylist) Tune(options Options) error {
 func (d *Denylist) Check(key *Key) Verdict { return d.CheckIssued(key, time.Time{}) }
 
 // CheckIssued is Check for a token that says when it was issued; zero if it does
-// not say, or not clearly: then it counts as issued before any time.
+// not say, or not clearly: then it counts as issued before any time. For keys of
+// rules, [Rules.Check] is quicker.
 func (d *Denylist) CheckIssued(key *Key, issued time.Time) Verdict {
-	if !d.indexes.of(key.Kind).has(key) && !d.closed.Load() {
+	if !key.Kind.worded() && !d.indexes.of(key.Kind).has(key) && !d.closed.Load() {
 		return Verdict{Outcome: Clear}
 	}
-	return d.settle(*key, issued)
+	r, err := d.find(*key)
+	switch {
+	case err == nil:
+		return verdict(r, issued)
+	case errors.Is(err, ErrNotFound):
+		return Verdict{Outcome: Clear}
+	}
+	return Verdict{Err: err}
 }
 
-// settle finds out whether what the index suspects is so.
-func (d *Denylist) settle(key Key, issued time.Time) Verdict {
-	closed := Verdict{Err: fmt.Errorf("checking %s: %w", key, ErrClosed)}
+// find finds out whether what the index suspects is so: it returns the live record
+// of a key, from the cache if that has it, or [ErrNotFound].
+func (d *Denylist) find(key Key) (*Record, error) {
 	if d.closed.Load() { // and perhaps closing for as long as a disk is stuck
-		return closed
+		return nil, fmt.Errorf("checking %s: %w", key, ErrClosed)
 	}
 	d.using.RLock()
 	defer d.using.RUnlock()
 	if d.closed.Load() {
-		return closed
+		return nil, fmt.Errorf("checking %s: %w", key, ErrClosed)
 	}
 	now, leeway := d.now(), time.Duration(d.leeway.Load())
 	if r, ok := d.cache.get(&key); ok && r.live(now, leeway) {
-		return verdict(r, issued)
+		return r, nil
 	}
 	// A cached record that has ended is no answer: the store may know one that
 	// ends later.
@@ -194,11 +203,11 @@ func (d *Denylist) settle(key Key, issued time.Time) Verdict {
 	switch {
 	case err == nil && r.live(now, leeway):
 		d.cache.put(&r, generation)
-		return verdict(&r, issued)
+		return &r, nil
 	case err == nil, errors.Is(err, ErrNotFound):
-		return Verdict{Outcome: Clear}
+		return nil, ErrNotFound
 	}
-	return Verdict{Err: fmt.Errorf("checking %s: %w", key, err)}
+	return nil, fmt.Errorf("checking %s: %w", key, err)
 }
 
 // verdict is what a live record means for a token.

@@ -50,7 +50,7 @@ func ParseKind(name string) (Kind, error) {
 	if i := slices.Index(kindNames[1:], name); i >= 0 {
 		return Kind(i + 1), nil
 	}
-	return 0, fmt.Errorf("%w: there is no kind %q", ErrInvalid, name)
+	return 0, fmt.Errorf("%w: there is no such kind", ErrInvalid) // which may be a token by mistake
 }
 
 // String names the kind as it appears in logs.

@@ -54,22 +54,3 @@ func (d *Denylist) Has(kind Kind) bool {
 	end := d.kinds.latest[kind].Load()
 	return end > 0 && end > d.ended().Unix()
 }
-
-// Rules is the set of the kinds of rules for which Has. Where there has been no
-// rule, it costs one load from memory.
-func (d *Denylist) Rules() (s KindSet) {
-	end := d.kinds.rules.Load()
-	if end == 0 {
-		return 0
-	}
-	ended := d.ended().Unix()
-	if end <= ended {
-		return 0
-	}
-	for kind := range Kind(kindCount) {
-		if kind.Rule() && d.kinds.latest[kind].Load() > ended {
-			s |= 1 << kind
-		}
-	}
-	return s
-}

@@ -70,7 +70,8 @@ func (d *Denylist) loadPart(ctx context.Context, into *bulks, shares *shareCount
 			return errLoaded
 		}
 		if r.live(now, leeway) {
-			into.add(&r.Key, r.Expires)
+			mark := r.mark()
+			into.add(&mark, r.Expires)
 			d.kinds.note(r.Key.Kind, r.Expires)
 			shares.add(&r)
 		}

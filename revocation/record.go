@@ -43,7 +43,7 @@ func ParseEffect(name string) (Effect, error) {
 	if i := slices.Index(effectNames[:], name); i >= 0 {
 		return Effect(i), nil
 	}
-	return 0, fmt.Errorf("%w: there is no effect %q", ErrInvalid, name)
+	return 0, fmt.Errorf("%w: there is no such effect", ErrInvalid)
 }
 
 // Record is one revocation, or that one was taken back.

@@ -89,7 +89,8 @@ func (d *Denylist) put(ctx context.Context, records []Record) error {
 	for i := range live {
 		r := &live[i]
 		d.kinds.note(r.Key.Kind, r.Expires)
-		if before, changed := d.indexes.of(r.Key.Kind).add(&r.Key, r.Expires); changed {
+		mark := r.mark()
+		if before, changed := d.indexes.of(r.Key.Kind).add(&mark, r.Expires); changed {
 			d.shares.add(r, before, now)
 		}
 		stale = stale || !r.plainly()

@@ -167,6 +167,12 @@ func TestCLIRules(t *testing.T) {
 	c.wants(t, http.StatusOK, token) // issued since
 	c.cli(t, cliDone, token, "check").says(t, "not refused, issued at ", "passes: it was issued after the time of the rule")
 	c.cli(t, cliFailed, "", "revoke", "--issuer", adminIssuer, "--subject", "bob", "--dry-run").says(t, "Error: ")
+
+	forged := jwtWithHeader(`{"alg":"RS256","kid":"leaked"}`, fmt.Sprintf(`{"iss":%q,"iat":99999999999}`, adminIssuer))
+	c.wants(t, http.StatusOK, forged)
+	c.cli(t, cliDone, "", "revoke", "--issuer", adminIssuer, "--key", "leaked", "--issued-before", "9999-12-31T23:59:59Z").says(t, "refuse")
+	c.wants(t, http.StatusUnauthorized, forged)
+	c.cli(t, cliRefused, forged, "check").says(t, "refused until 9999-12-31T23:59:59Z")
 }
 
 func TestCLIDryRun(t *testing.T) {

@@ -203,7 +203,7 @@ http://localhost:PORT {
 	}
 	reverse_proxy UPSTREAM
 	handle_errors {
-		respond "{err.status_code}|{http.token_revocation.reason}|{http.token_revocation.digest}|{http.token_revocation.revoked_at}|{http.token_revocation.expires}|{http.token_revocation.client}"
+		respond "{err.status_code}|{http.token_revocation.reason}|{http.token_revocation.digest}|{http.token_revocation.revoked_at}|{http.token_revocation.expires}|{http.token_revocation.client}|{http.token_revocation.kind}"
 	}
 }
 `), up)
@@ -215,7 +215,7 @@ http://localhost:PORT {
 
 	a := c.bearer(t, token)
 	parts := strings.Split(a.body, "|")
-	if a.status != http.StatusUnauthorized || len(parts) != 6 || strings.Join(parts[:3], "|") != "401|revoked|"+hex.EncodeToString(sum[:6]) || parts[5] != "backend" {
+	if a.status != http.StatusUnauthorized || len(parts) != 7 || strings.Join(parts[:3], "|") != "401|revoked|"+hex.EncodeToString(sum[:6]) || parts[5] != "backend" || parts[6] != "token" {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	revokedAt, err := time.Parse(time.RFC3339, parts[3])
@@ -253,7 +253,7 @@ http://localhost:PORT {
 			test.change(request)
 			before := up.reached.Load()
 			a := do(t, request)
-			want := fmt.Sprintf("%d|%s||||", test.status, test.reason)
+			want := fmt.Sprintf("%d|%s|||||", test.status, test.reason)
 			if a.status != test.status || a.body != want || a.header.Get("WWW-Authenticate") != test.challenge || a.header.Get("Cache-Control") != "no-store" {
 				t.Errorf("%d %s %v, want %s", a.status, a.body, a.header, want)
 			}

@@ -287,4 +287,5 @@ func TestHealthBeforeTheEnd(t *testing.T) {
 	})
 	c.wants(t, http.StatusUnauthorized, "revoked")
 	c.wants(t, http.StatusOK, "valid")
+	c.kill(syscall.SIGTERM)
 }

@@ -148,16 +148,7 @@ func metricsForm(t *testing.T, c *caddy, body, encoding string) {
 // Each limit is counted under its name.
 func TestMetricsOfLimits(t *testing.T) {
 	c := start(t, limited("", "require_token"), newUpstream(t))
-	share, err := http.Post("http://"+c.admin+"/config/apps/token_revocation/clients/1/max_records", "application/json", strings.NewReader("1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a := answerOf(t, share); a.status != http.StatusOK {
-		t.Fatal(a)
-	}
-	if err := c.settle(); err != nil {
-		t.Fatal(err)
-	}
+	c.limitRecords(t, 1, 1)
 	before := c.scrape(t)
 	a := asker{t, c, stranger(t), nil}
 	for range 5 {

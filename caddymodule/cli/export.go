@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -41,7 +43,7 @@ is complete already just gets what has come after its last line since.`,
 	}
 	flags := cmd.Flags()
 	flags.StringP("output", "o", "", "File to write, which must not exist (default: standard output)")
-	flags.Bool("continue", false, "Go on with a file that is not complete")
+	flags.Bool("continue", false, "Go on with the file: it was not complete")
 	flags.String("kind", "", "Kinds to export, with commas (default: all)")
 	flags.Bool("quiet", false, "Do not show how far it is")
 	patienceFlag(flags)
@@ -59,27 +61,26 @@ type exporting struct {
 	progress *progress
 }
 
-func (c *call) export() error {
+func (c *call) export() (err error) {
 	ex := &exporting{c: c, query: url.Values{}}
-	out, err := c.output()
-	if err != nil {
+	if _, err := c.given("kind", "output"); err != nil {
 		return err
 	}
-	defer func() { _ = out.Close() }()
-	if c.flags.Changed("continue") {
-		if ex.last, err = cutOff(out); err != nil {
-			return fmt.Errorf("going on with the file: %w", nameless(err))
-		}
-	}
-	given, err := c.given("kind")
-	if err != nil {
-		return err
-	}
-	if len(given) > 0 {
-		ex.query.Set("kind", c.text("kind"))
+	if kinds := c.text("kind"); kinds != "" {
+		ex.query.Set("kind", kinds)
 	}
 	if ex.patience, err = c.patience(); err != nil {
 		return err
+	}
+	out := os.Stdout
+	if c.text("output") == "" && c.flags.Changed("continue") {
+		return usage("--continue needs --output")
+	}
+	if c.text("output") != "" {
+		if out, err = ex.open(c.text("output")); err != nil {
+			return err
+		}
+		defer func() { _ = out.Close() }()
 	}
 	ex.out = bufio.NewWriterSize(out, 1<<20)
 	ex.progress = c.progress("exporting", -1)
@@ -96,14 +97,11 @@ func (c *call) export() error {
 	return ex.end(err)
 }
 
-// output is where an export goes.
-func (c *call) output() (*os.File, error) {
-	path, goOn := c.text("output"), c.flags.Changed("continue")
-	switch {
-	case path == "" && goOn:
-		return nil, usage("--continue needs --output")
-	case path == "":
-		return os.Stdout, nil
+// open opens the file to which an export goes: a new one, or one to go on with.
+func (ex *exporting) open(path string) (*os.File, error) {
+	goOn, err := ex.c.flags.GetBool("continue")
+	if err != nil {
+		return nil, err
 	}
 	flags := os.O_RDWR | os.O_CREATE
 	if !goOn {
@@ -111,7 +109,10 @@ func (c *call) output() (*os.File, error) {
 	}
 	file, err := os.OpenFile(path, flags, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, usage("the file to write exists already; with --continue it would be gone on with")
+		return nil, usage("the file to write exists already; --continue would go on with it")
+	}
+	if err == nil && goOn {
+		ex.last, err = ex.cutOff(file)
 	}
 	if err != nil {
 		return nil, usage("opening the file to write: %w", nameless(err))
@@ -121,7 +122,7 @@ func (c *call) output() (*os.File, error) {
 
 // cutOff cuts a half-written line off a file, goes to its end, and returns the
 // last whole line, or nil if there is none.
-func cutOff(file *os.File) ([]byte, error) {
+func (ex *exporting) cutOff(file *os.File) ([]byte, error) {
 	end, err := file.Seek(0, io.SeekEnd)
 	if err != nil {
 		return nil, err
@@ -138,8 +139,13 @@ func cutOff(file *os.File) ([]byte, error) {
 	end -= int64(len(tail) - whole)
 	if whole > 0 {
 		last := tail[bytes.LastIndexByte(tail[:whole-1], '\n')+1 : whole]
-		if _, err := idOf(last); err != nil {
+		id, err := idOf(last)
+		if err != nil {
 			return nil, err
+		}
+		kind, _, _ := strings.Cut(id, ":")
+		if kinds := ex.c.text("kind"); kinds != "" && !slices.Contains(strings.Split(kinds, ","), kind) {
+			return nil, errors.New("it was exported with another --kind")
 		}
 		tail = last
 	} else {
@@ -228,19 +234,21 @@ func (ex *exporting) stream() error {
 // end says what was done. Beside records on standard output it is said to people
 // only.
 func (ex *exporting) end(err error) error {
-	if known, is := errors.AsType[coded](err); is && known.code == exitUsage {
-		return err
-	}
 	toFile := ex.c.text("output") != ""
 	switch {
+	case err != nil && ex.records == 0:
 	case toFile && ex.c.json:
 		if err := json.NewEncoder(ex.c.out).Encode(map[string]int{"lines": ex.records}); err != nil {
 			return err
 		}
 	case toFile:
-		_, _ = fmt.Fprintf(ex.c.out, "%s records\n", humanize.Comma(int64(ex.records)))
+		_, _ = fmt.Fprintf(ex.c.out, "records: %s\n", humanize.Comma(int64(ex.records)))
 	}
-	if err != nil && toFile {
+	switch {
+	case err == nil || !toFile:
+	case ex.records == 0 && ex.last == nil: // an empty file helps nobody
+		_ = os.Remove(ex.c.text("output"))
+	default:
 		ex.c.note("the file is not complete; go on with --continue")
 	}
 	return err

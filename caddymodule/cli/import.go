@@ -67,6 +67,9 @@ type importing struct {
 }
 
 func (c *call) importLines() (err error) {
+	if _, err := c.given("by"); err != nil {
+		return err
+	}
 	in := c.in
 	if len(c.args) == 1 && c.args[0] != "-" {
 		file, err := open(c.args[0])
@@ -195,14 +198,14 @@ func (im *importing) end(err error) error {
 			return err
 		}
 	} else {
-		_, _ = fmt.Fprintf(im.c.out, "%s lines: %s stored, %s had ended already\n",
+		_, _ = fmt.Fprintf(im.c.out, "lines: %s, stored: %s, had ended already: %s\n",
 			humanize.Comma(int64(im.sum.Lines)), humanize.Comma(int64(im.sum.Stored)), humanize.Comma(int64(im.sum.Ended)))
 	}
 	switch {
 	case err != nil && im.done() > 0:
-		im.c.note("%d lines are done; go on with --skip %d", im.done(), im.done())
+		im.c.note("lines done: %d; go on with --skip %d", im.done(), im.done())
 	case err == nil && im.bad > 0:
-		return fmt.Errorf("lines that could not be read and were left out: %d", im.bad)
+		return fmt.Errorf("lines that were left out, as they cannot be read: %d", im.bad)
 	}
 	return err
 }

@@ -49,12 +49,10 @@ func (c *call) list() error {
 	query := url.Values{}
 	for _, f := range listFlags {
 		given, err := c.given(f.flag)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case likeToken(c.text(f.flag)):
-			return usage("the value of a flag looks like a token; %w", errArgument)
-		case len(given) == 1:
+		}
+		if len(given) > 0 {
 			query.Set(f.query, c.text(f.flag))
 		}
 	}

@@ -59,7 +59,7 @@ func (p *progress) add(lines, bytes int) {
 	p.bytes = 0
 	if p.bar == nil && !p.mute && time.Since(p.said) >= sayEvery {
 		p.said = time.Now()
-		p.c.note("%s %s lines", p.verb, humanize.Comma(p.n))
+		p.c.note("%s: %s lines", p.verb, humanize.Comma(p.n))
 	}
 }
 

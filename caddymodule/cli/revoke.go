@@ -92,10 +92,10 @@ func (c *call) restore() error { return c.decide("restore", decision{}) }
 // decide asks for a decision about each target. What cannot be done about one
 // token does not keep the others waiting.
 func (c *call) decide(path string, d decision) error {
-	d.By, d.Reason = c.by(), c.text("reason")
-	if likeToken(d.Reason) || likeToken(d.By) {
-		return usage("the value of a flag looks like a token; %w", errArgument)
+	if _, err := c.given("by", "reason"); err != nil {
+		return err
 	}
+	d.By, d.Reason = c.by(), c.text("reason")
 	shown, left := table{w: c.out}, outcome{}
 	err := c.each(func(line int, t target) error {
 		d.target = t

@@ -43,14 +43,18 @@ func targetFlags(flags *pflag.FlagSet) {
 
 // given are the flags among those named that are given. An empty value is an
 // error: it may be that of a variable of a script that was never set, and
-// what was meant to be about one subject must not be about all.
+// what was meant to be about one subject must not be about all. So is a token,
+// which would come into logs and records.
 func (c *call) given(names ...string) (list []string, err error) {
 	for _, name := range names {
 		if !c.flags.Changed(name) {
 			continue
 		}
-		if c.text(name) == "" {
+		switch value := c.text(name); {
+		case value == "":
 			return nil, usage("the value of --%s is empty", name)
+		case likeToken(value):
+			return nil, usage("the value of --%s looks like a token; %w", name, errArgument)
 		}
 		list = append(list, name)
 	}
@@ -81,25 +85,15 @@ func (c *call) target() (t target, named bool, err error) {
 		if len(issuer) == 0 {
 			return t, false, usage("--%s needs --issuer: a rule is about the tokens of one issuer", what[0])
 		}
-		return t, true, t.check()
+		return t, true, nil
 	case len(what) == 0 && len(issuer) == 1:
 		t.Kind, t.Issuer = "issuer", c.text("issuer")
-		return t, true, t.check()
+		return t, true, nil
 	}
 	if len(issuer) == 1 {
 		return t, false, usage("--%s and --issuer cannot be combined", what[0])
 	}
-	return t, t.ID != "", t.check()
-}
-
-// check refuses a token where something else belongs.
-func (t *target) check() error {
-	for _, text := range []string{t.Value, t.Issuer, t.ID} {
-		if likeToken(text) {
-			return usage("the value of a flag looks like a token; %w", errArgument)
-		}
-	}
-	return nil
+	return t, t.ID != "", nil
 }
 
 // likeToken says whether a text looks like a JWT, or the beginning of one.

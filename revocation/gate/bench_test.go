@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -50,7 +51,8 @@ func ofSize(alg string, signature int) string {
 	header := encode([]byte(`{"alg":"` + alg + `","kid":"2024-06-01-signing","typ":"JWT"}`))
 	tail := make([]byte, signature)
 	_, _ = rand.Read(tail)
-	claims := `{"iss":"https://issuer.example","iat":1718000000,"sub":"` + rand.Text() + `","scope":"`
+	claims := `{"jti":"x` + rand.Text() + `","iss":"https://issuer.example","iat":1718000000,"exp":1718003600,"sub":"alice",` +
+		`"client_id":"frontend","sid":"` + rand.Text() + `","scope":"`
 	for size := 3 * (800 - len(header) - 2 - base64.RawURLEncoding.EncodedLen(signature)) / 4; len(claims) < size; {
 		claims = (claims + rand.Text() + " ")[:min(size, len(claims)+27)]
 	}
@@ -73,41 +75,97 @@ var kinds = []struct {
 	signature int
 }{{"RS256", 256}, {"ES256", 64}}
 
-// BenchmarkCheck is what a request with a token that is not revoked costs, with
-// a million others revoked. As in a server, the token is at hand, and the place
-// of the index that it leads to is not: no two requests have the same token.
-func BenchmarkCheck(b *testing.B) {
-	list := stored(b, 1_000_000)
+// sender makes requests of which no two have the same token. As in a server, the
+// token is at hand, and what is remembered of it is not.
+type sender struct {
+	request *http.Request
+	number  []byte // a part of the token's jti, in base64
+	sent    uint64
+}
+
+func newSender(alg string, signature int) *sender {
+	buffer := []byte("Bearer " + ofSize(alg, signature))
+	r := browsing("")
+	r.Header["Authorization"][0] = unsafe.String(&buffer[0], len(buffer))
+	payload := bytes.IndexByte(buffer, '.') + 1
+	return &sender{request: r, number: buffer[payload+base64.RawURLEncoding.EncodedLen(len(`{"jti":"x`)):][:12]}
+}
+
+func (s *sender) next() *http.Request {
+	var digits [9]byte
+	for i, n := 0, s.sent; i < len(digits); i, n = i+1, n/10 {
+		digits[i] = '0' + byte(n%10)
+	}
+	base64.RawURLEncoding.Encode(s.number, digits[:])
+	s.sent++
+	return s.request
+}
+
+func benchmark(b *testing.B, list *revocation.Denylist) {
 	g := gate(b)
 	for _, kind := range kinds {
 		b.Run(kind.alg, func(b *testing.B) {
-			buffer := []byte("Bearer " + ofSize(kind.alg, kind.signature))
-			r := browsing("")
-			r.Header["Authorization"][0] = unsafe.String(&buffer[0], len(buffer))
-			number := buffer[bytes.IndexByte(buffer, '.')+1:][:8]
+			from := newSender(kind.alg, kind.signature)
 			b.ReportAllocs()
-			i := uint64(0)
 			for b.Loop() {
-				for j := range number {
-					number[j] = 'A' + byte(i>>(4*j)&15)
-				}
-				i++
-				if d := g.Check(list, nil, r); d.Reason != Passed {
-					b.Fatal(d.Reason)
+				if d := g.Check(list, nil, from.next()); d.Reason != Passed {
+					b.Fatal(d.Reason, d.Err)
 				}
 			}
 		})
 	}
 }
 
+// BenchmarkCheck is what a request with a token that is not revoked costs, with
+// a million others revoked: without rules, with rules of every kind that are
+// about other tokens, and with rules about this one that it was issued too late
+// for, of every kind where that matters.
+func BenchmarkCheck(b *testing.B) {
+	list := stored(b, 1_000_000)
+	b.Run("no rules", func(b *testing.B) { benchmark(b, list) })
+	rule(b, list, othersRules()...)
+	b.Run("rules", func(b *testing.B) { benchmark(b, list) })
+	rule(b, list, passedRules()...)
+	b.Run("rules that match", func(b *testing.B) { benchmark(b, list) })
+}
+
+const benchIssuer = "https://issuer.example"
+
+// othersRules are rules of every kind that are about other tokens than those of
+// the benchmark.
+func othersRules() (rules []revocation.Record) {
+	for i := range 100 {
+		for kind := revocation.KindSession; kind < revocation.KindIssuer; kind++ {
+			rules = append(rules, ruleOf(kind, benchIssuer, fmt.Sprint("another ", i), time.Now()))
+		}
+		rules = append(rules, ruleOf(revocation.KindIssuer, fmt.Sprint(benchIssuer, i), "", time.Now()))
+	}
+	return rules
+}
+
+// passedRules are rules about the tokens of the benchmark, which were issued later.
+func passedRules() []revocation.Record {
+	early := time.Unix(1718000000-1, 0)
+	return []revocation.Record{
+		ruleOf(revocation.KindSubject, benchIssuer, "alice", early), ruleOf(revocation.KindClient, benchIssuer, "frontend", early),
+		ruleOf(revocation.KindKey, benchIssuer, "2024-06-01-signing", early), ruleOf(revocation.KindIssuer, benchIssuer, "", early),
+	}
+}
+
 func TestCheckDoesNotAllocate(t *testing.T) {
+	if raceDetector {
+		t.Skip("with the race detector, a pool forgets on purpose")
+	}
 	list := stored(t, 10_000)
 	places := gate(t, Place{In: Header, Name: "X-Token"}, Place{In: Cookie, Name: "sid"}, Place{In: Form, Name: "access_token"})
-	for _, kind := range kinds {
-		r := browsing(ofSize(kind.alg, kind.signature))
-		for _, g := range []*Gate{gate(t), places} {
-			if n := testing.AllocsPerRun(1000, func() { g.Check(list, nil, r) }); n != 0 {
-				t.Errorf("%s: %v allocations", kind.alg, n)
+	for _, rules := range [][]revocation.Record{nil, othersRules(), passedRules()} {
+		rule(t, list, rules...)
+		for _, kind := range kinds {
+			r := browsing(ofSize(kind.alg, kind.signature))
+			for _, g := range []*Gate{gate(t), places} {
+				if n := testing.AllocsPerRun(1000, func() { g.Check(list, nil, r) }); n != 0 {
+					t.Errorf("%s, with %d rules: %v allocations", kind.alg, len(rules), n)
+				}
 			}
 		}
 	}

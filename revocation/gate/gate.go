@@ -215,11 +215,11 @@ func (s *search) identity(credential string, id *token.Identity) bool {
 	if id.Ambiguous {
 		return s.malformed("a token can be read in more than one way")
 	}
-	if !s.key(&id.Key, time.Time{}, &id.Key) {
+	if !s.settle(s.list.Check(&id.Key), &id.Key) {
 		return false
 	}
 	for i := range id.Others {
-		if !s.key(&id.Others[i], time.Time{}, &id.Key) {
+		if !s.settle(s.list.Check(&id.Others[i]), &id.Key) {
 			return false
 		}
 	}
@@ -229,30 +229,24 @@ func (s *search) identity(credential string, id *token.Identity) bool {
 // rules checks the rules under which a JWS falls by what it says about itself.
 // Nobody has verified that: who forges it refuses no more than a forged token.
 func (s *search) rules(credential string, own *revocation.Key) bool {
-	kinds := s.list.Rules()
-	if kinds == 0 {
+	rules := s.list.Rules()
+	if rules.Kinds == 0 {
 		return true
 	}
-	var room [usualRules]revocation.Key
-	keys, issued, ok := s.names.Rules(room[:0], credential, kinds)
-	if !ok {
+	pass := true
+	ok := s.names.Rules(credential, rules.Kinds, func(rule revocation.Rule, issued time.Time) bool {
+		pass = s.settle(rules.Check(&rule, issued), own)
+		return pass
+	})
+	if pass && !ok {
 		return s.malformed("a token can be read in more than one way")
 	}
-	for i := range keys {
-		if !s.key(&keys[i], issued, own) {
-			return false
-		}
-	}
-	return true
+	return pass
 }
 
-// usualRules is how many rules a token usually falls under at most: more of them
-// cost an allocation.
-const usualRules = 12
-
-// key checks one key of the token with the key own.
-func (s *search) key(key *revocation.Key, issued time.Time, own *revocation.Key) bool {
-	switch verdict := s.list.CheckIssued(key, issued); verdict.Outcome {
+// settle is what a verdict about the token with a key means for the request.
+func (s *search) settle(verdict revocation.Verdict, own *revocation.Key) bool {
+	switch verdict.Outcome {
 	case revocation.Clear:
 		return true
 	case revocation.Counted:

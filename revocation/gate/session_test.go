@@ -39,7 +39,6 @@ func TestSession(t *testing.T) {
 	list, _ := denylist(t, dead)
 	g := gate(t, Place{In: Cookie, Name: "at"})
 	inCookie := func(token string) *http.Request { return request(http.Header{"Cookie": {"at=" + token}}) }
-	inHeader := func(token string) *http.Request { return request(http.Header{"Authorization": {"Bearer " + token}}) }
 	of := jwtOf(`{"iss":"https://i","sid":"s-1","jti":"9"}`)
 	if d := g.Check(list, nil, inHeader(of)); d.Reason != Passed {
 		t.Fatal(d)
@@ -98,20 +97,4 @@ func TestSession(t *testing.T) {
 	revokeSession(t, list2, "https://i", "s-1")
 	store2.failing = http.ErrServerClosed
 	reasons(t, g, list2, inHeader, map[string]Reason{of: Unavailable, dead: Passed})
-}
-
-// BenchmarkSession is what is paid while some session is revoked.
-func BenchmarkSession(b *testing.B) {
-	list, _ := denylist(b)
-	key := revocation.SessionKey("https://i", "s")
-	if err := list.Revoke(b.Context(), revocation.Record{Key: key, Revoked: time.Now(), Expires: time.Now().Add(time.Hour)}); err != nil {
-		b.Fatal(err)
-	}
-	g, r := gate(b), browsing(ofSize("ES256", 64))
-	b.ReportAllocs()
-	for b.Loop() {
-		if d := g.Check(list, nil, r); d.Reason != Passed {
-			b.Fatal(d.Reason)
-		}
-	}
 }

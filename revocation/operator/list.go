@@ -56,6 +56,8 @@ const maxLooked = 20_000
 // one; zero is from the first. A record that stays is on exactly one page,
 // whatever comes and goes meanwhile.
 func List(ctx context.Context, list *revocation.Denylist, f Filter, after revocation.Key, limit int) (Page, error) {
+	// Records have no finer times.
+	f.Since, f.Until = f.Since.Truncate(time.Millisecond), f.Until.Truncate(time.Millisecond)
 	p := pager{filter: &f, limit: limit, last: after}
 	for _, kind := range f.kinds() {
 		if after.Kind > kind {

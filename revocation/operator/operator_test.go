@@ -161,6 +161,8 @@ func TestNonsense(t *testing.T) {
 		"long value":               {operator.Order{Target: rule("subject", long)}, "value is longer"},
 		"long issuer":              {operator.Order{Target: operator.Target{Kind: "issuer", Issuer: long}}, "issuer is longer"},
 		"token as value":           {operator.Order{Target: rule("jti", secret)}, "value has a token"},
+		"token in a URL":           {operator.Order{Target: rule("jti", "a"), Reason: "at /x?access_token=" + secret + "&a=b"}, "reason has a token"},
+		"token in JSON":            {operator.Order{Target: rule("jti", `{"payload":"YQ", "protected":"eyJhbGciOiJFUzI1NiJ9", "signature":"YQ"}`)}, "value has a token"},
 		"token in the reason":      {operator.Order{Target: rule("jti", "a"), Reason: "because of " + secret}, "reason has a token"},
 		"long reason":              {operator.Order{Target: rule("jti", "a"), Reason: long}, "reason is longer"},
 		"long name":                {operator.Order{Target: rule("jti", "a"), By: long}, "by is longer"},

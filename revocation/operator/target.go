@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -101,14 +102,25 @@ func ruleKinds() string {
 // that has come into the wrong field.
 func checkText(field, text string) error {
 	if len(text) > revocation.MaxText {
-		return invalid(field, "is longer than 1024 bytes")
+		return invalid(field, fmt.Sprintf("is longer than %d bytes", revocation.MaxText))
 	}
-	for word := range strings.FieldsSeq(text) {
-		if token.Identify(word).Form != token.Opaque {
-			return invalid(field, "has a token in it, which must stand in no record")
-		}
+	isToken := func(part string) bool {
+		return (strings.Count(part, ".") > 1 || strings.Contains(part, "{")) && token.Identify(part).Form != token.Opaque
+	}
+	if isToken(text) || slices.ContainsFunc(strings.FieldsFunc(text, betweenTokens), isToken) {
+		return invalid(field, "has a token in it, which must stand in no record")
 	}
 	return nil
+}
+
+// betweenTokens is true for what cannot be part of a JWS or JWE in compact
+// serialization.
+func betweenTokens(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_', r == '.':
+		return false
+	}
+	return true
 }
 
 // keys are those of the records that are about just the target, which may be none

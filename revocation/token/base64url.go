@@ -140,6 +140,42 @@ func noSpareBits(s string) bool {
 	}
 }
 
+// fourth is what a character of the alphabet contributes to 24 bits, by its place
+// among four. What is none sets a bit beyond these.
+var fourth [4][256]uint32
+
+func init() {
+	for place := range fourth {
+		for c, six := range sixes {
+			if fourth[place][c] = uint32(six) << (6 * (3 - place)); six == notBase64URL {
+				fourth[place][c] = 1 << 24
+			}
+		}
+	}
+}
+
+// decodeInto is decode that makes do with some room where that is enough. It is
+// for each token that claims are read of, and twice as quick as encoding/base64.
+func decodeInto(room []byte, s string) []byte {
+	const slack = 8 // the last write is one of eight bytes
+	if cap(room) < base64.RawURLEncoding.DecodedLen(len(s))+slack {
+		return decode(s)
+	}
+	b, from, to, bad := room[:cap(room)], bytesOf(s), 0, uint32(0)
+	for ; len(from) >= 8; from = from[8:] {
+		hi := fourth[0][from[0]] | fourth[1][from[1]] | fourth[2][from[2]] | fourth[3][from[3]]
+		lo := fourth[0][from[4]] | fourth[1][from[5]] | fourth[2][from[6]] | fourth[3][from[7]]
+		bad |= hi | lo
+		binary.BigEndian.PutUint64(b[to:], uint64(hi)<<40|uint64(lo)<<16)
+		to += 6
+	}
+	n, err := base64.RawURLEncoding.Decode(b[to:], from)
+	if err != nil || bad>>24 != 0 {
+		return decode(s)
+	}
+	return b[:to+n]
+}
+
 // decode reads base64 as the most lenient decoder would: both alphabets, no
 // matter what else stands between the characters, padded or not, spare bits
 // ignored. It never fails.

@@ -1,9 +1,11 @@
 package token
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
@@ -85,5 +87,92 @@ func FuzzScan(f *testing.F) {
 		if !slices.Equal(quick.issuers, parsed.issuers) || !slices.Equal(quick.values, parsed.values) || quick.issued != parsed.issued {
 			t.Errorf("%s: %+v, want %+v", payload, quick, parsed)
 		}
+	})
+}
+
+// Whatever encoding/json reads from a token, into a map or into a struct, which
+// does not mind case, is found.
+func FuzzRules(f *testing.F) {
+	for _, s := range []string{
+		`{"iss":"i","sub":"a","iat":5}`, `{"ISS":"i","iss":"j","Sub":1,"jti":"b","azp":"c"}`, `{"iss":"https:\/\/i","sub":"\ud83d\ude00\ud800"}`,
+		`{"iss":"i","sub":"a\u0000","iat":1.5e1,"IAT":2}`, "{\"iss\":\"\xff\",\"\u017fub\":\"\"}", `{"iss":1e5,"jti":-0.0,"iat":null}`,
+	} {
+		f.Add(`{"alg":"ES256","kid":"k"}`, s)
+	}
+	type header struct {
+		Kid *string `json:"kid"`
+	}
+	type claims struct {
+		Issuer  *string  `json:"iss"`
+		Subject *string  `json:"sub"`
+		ID      *string  `json:"jti"`
+		Client  *string  `json:"client_id"`
+		Issued  *float64 `json:"iat"`
+	}
+	f.Fuzz(func(t *testing.T, protected, payload string) {
+		token := encode(protected) + "." + encode(payload) + ".c2ln"
+		id := Identify(token)
+		if id.Ambiguous || id.Form != JWS {
+			return
+		}
+		var found []revocation.Rule
+		var issued time.Time
+		ok := (*Names)(nil).Rules(token, revocation.AllRules, func(r revocation.Rule, at time.Time) bool {
+			found, issued = append(found, revocation.Rule{Kind: r.Kind, Issuer: strings.Clone(r.Issuer), Value: strings.Clone(r.Value)}), at
+			return true
+		})
+		if !ok {
+			return
+		}
+		check := func(issuer, value *string, kind revocation.Kind) {
+			if issuer == nil || *issuer == "" || value == nil {
+				return
+			}
+			if want := (revocation.Rule{Kind: kind, Issuer: *issuer, Value: *value}); !slices.Contains(found, want) {
+				t.Errorf("%s.%s: %+v is not among %+v", protected, payload, want, found)
+			}
+		}
+		late := func(issuer *string, seconds *float64) {
+			if issuer == nil || *issuer == "" || issued.IsZero() {
+				return
+			}
+			if seconds == nil || float64(issued.UnixMicro())/1e6 > *seconds+1e-5 {
+				t.Errorf("%s: issued at %s", payload, issued)
+			}
+		}
+		empty := ""
+		var h header
+		_ = json.Unmarshal([]byte(protected), &h)
+		var c claims
+		if json.Unmarshal([]byte(payload), &c) == nil {
+			check(c.Issuer, &empty, revocation.KindIssuer)
+			check(c.Issuer, h.Kid, revocation.KindKey)
+			check(c.Issuer, c.Subject, revocation.KindSubject)
+			check(c.Issuer, c.ID, revocation.KindJTI)
+			check(c.Issuer, c.Client, revocation.KindClient)
+			late(c.Issuer, c.Issued)
+		}
+		var m map[string]any
+		if json.Unmarshal([]byte(payload), &m) != nil {
+			return
+		}
+		text := func(name string) *string {
+			if s, ok := m[name].(string); ok {
+				return &s
+			}
+			return nil
+		}
+		check(text("iss"), &empty, revocation.KindIssuer)
+		check(text("iss"), text("sub"), revocation.KindSubject)
+		check(text("iss"), text("jti"), revocation.KindJTI)
+		for _, name := range clientClaims {
+			check(text("iss"), text(name), revocation.KindClient)
+		}
+		check(text("iss"), text("sid"), revocation.KindSession)
+		var seconds *float64
+		if n, ok := m["iat"].(float64); ok {
+			seconds = &n
+		}
+		late(text("iss"), seconds)
 	})
 }

@@ -1,8 +1,10 @@
 package token
 
 import (
+	"bytes"
 	"encoding/json"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -18,18 +20,37 @@ func headerForm(segment string) (form Form, asIssued bool) {
 	}
 	form, asIssued = readHeader(segment), isCanonical(segment)
 	if form != Opaque && len(segment) <= maxSeenHeader {
-		seen.Store(&seenHeader{strings.Clone(segment), form, asIssued, kidsIn(decode(segment))})
+		kids, _ := kidsIn(decode(segment)) // of an object, as there is a form
+		seen.Store(&seenHeader{strings.Clone(segment), form, asIssued, kids})
 	}
 	return form, asIssued
 }
 
 // headerKids are the names of keys (kid, RFC 7515 §4.1.4) in an encoded header.
-// The list is not to be changed.
-func headerKids(segment string) []string {
+// The list is not to be changed. It answers false where readers could find others.
+func headerKids(segment string) (kids []string, ok bool) {
 	if h := seenAt(segment).Load(); h != nil && h.segment == segment {
-		return h.kids
+		return h.kids, true
 	}
 	return kidsIn(decode(segment))
+}
+
+// almostHeader says whether what is no header of a JWS could be one to a reader who
+// does not mind the case of names, or knows more than JSON: other numbers, other
+// encodings, other quotes.
+func almostHeader(segment string) bool {
+	b := decode(segment)
+	if bytes.IndexByte(b, '{') < 0 {
+		return false
+	}
+	if list, ok := members(b); ok {
+		return slices.ContainsFunc(list, func(m member) bool { return strings.EqualFold(m.name, "alg") })
+	}
+	if json.Valid(b) {
+		return false
+	}
+	b = bytes.ReplaceAll(b, []byte{0}, nil) // UTF-16, and UTF-32
+	return bytes.Contains(b, []byte("alg")) || bytes.Contains(b, []byte(`\u006`))
 }
 
 func seenAt(segment string) *atomic.Pointer[seenHeader] {

@@ -91,7 +91,9 @@ func Identify(s string) Identity {
 			Ambiguous: behindPadding(header, payload),
 		}
 	}
-	return identifyOpaque(s)
+	id := identifyOpaque(s)
+	id.Ambiguous = almostHeader(header)
+	return id
 }
 
 func identifyOpaque(s string) Identity {

@@ -150,3 +150,28 @@ func BenchmarkIdentify(b *testing.B) {
 }
 
 func encode(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+// What only some readers would take for the header of a JWS is not trusted, and
+// what nobody would is a token like any other.
+func TestAlmostHeader(t *testing.T) {
+	for header, want := range map[string]bool{
+		`{"ALG":"RS256"}`:                             true,
+		`{"alg":"RS256"}{`:                            true,
+		`{"alg":"RS256","n":NaN}`:                     true,
+		`{"\u0061lg":"RS256","n":Infinity}`:           true,
+		"\ufeff" + `{"alg":"RS256"}`:                  true,
+		`{alg:'RS256'}`:                               true,
+		`/**/{"alg":"RS256"}`:                         true,
+		"{\x00\"\x00a\x00l\x00g\x00\"\x00:\x001\x00}": true,
+		`{"user":"alg"}`:                              false, // a session of Flask
+		`{"alg`:                                       true,
+		`{}`:                                          false,
+		`["alg","{"]`:                                 false,
+		`alg`:                                         false,
+		"\x00{\xff":                                   false,
+	} {
+		if id := Identify(encode(header) + ".e30.c2ln"); id.Ambiguous != want || id.Form != Opaque {
+			t.Errorf("%q: %+v", header, id)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package token
 import (
 	"math"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -39,38 +38,42 @@ func (i *issued) time() time.Time {
 // with all its fraction down to the nanosecond. It answers false for any other
 // value, and for times that no clock shows: what comes in milliseconds, say.
 func instant(value []byte) (time.Time, bool) {
-	text := string(value)
-	whole, fraction, _ := strings.Cut(text, ".")
-	seconds, err := strconv.ParseInt(whole, 10, 64)
-	nanos, ok := nanoseconds(fraction)
-	if err != nil || !ok { // an exponent, perhaps
-		f, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsNaN(f) || math.Abs(f) > maxSeconds {
-			return time.Time{}, false
-		}
-		return time.UnixMicro(int64(math.Floor(f * 1e6))), isNumber(value)
+	seconds, n := leadingInt(value)
+	switch {
+	case n == len(value) && n > 0:
+		return time.Unix(seconds, 0), float64(seconds) <= maxSeconds
+	case !isNumber(value):
+		return time.Time{}, false
+	case n > 0 && value[n] == '.' && n+1+digits(value[n+1:]) == len(value):
+		return time.Unix(seconds, nanoseconds(value[n+1:])), float64(seconds) <= maxSeconds
 	}
-	if seconds < 0 || text[0] == '-' {
-		nanos = -nanos
-	}
-	if math.Abs(float64(seconds)) > maxSeconds {
+	f, err := strconv.ParseFloat(string(value), 64) // with a sign, or an exponent
+	if err != nil || math.Abs(f) > maxSeconds {
 		return time.Time{}, false
 	}
-	return time.Unix(seconds, nanos), isNumber(value)
+	return time.UnixMicro(int64(math.Floor(f * 1e6))), true
+}
+
+// leadingInt reads the digits with which b begins, and says how many they are; of
+// more than a time in seconds has, none.
+func leadingInt(b []byte) (value int64, n int) {
+	n = digits(b)
+	if n > 12 {
+		return 0, 0
+	}
+	for _, c := range b[:n] {
+		value = 10*value + int64(c-'0')
+	}
+	return value, n
 }
 
 // nanoseconds reads the digits behind a decimal point.
-func nanoseconds(fraction string) (int64, bool) {
-	var digits [9]byte
-	for i := range digits {
-		digits[i] = '0'
-	}
-	for i := range len(fraction) {
-		if c := fraction[i]; c < '0' || c > '9' {
-			return 0, false
+func nanoseconds(fraction []byte) (n int64) {
+	for i := range 9 {
+		n *= 10
+		if i < len(fraction) {
+			n += int64(fraction[i] - '0')
 		}
 	}
-	copy(digits[:], fraction)
-	n, err := strconv.ParseInt(string(digits[:]), 10, 64)
-	return n, err == nil
+	return n
 }

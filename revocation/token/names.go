@@ -52,6 +52,12 @@ type Names struct {
 type claim struct {
 	name  string
 	plain string // as plainFold has it
+	word  uint64 // wordOf that
+}
+
+func newClaim(name string) claim {
+	plain := plainFold(name)
+	return claim{name: name, plain: plain, word: wordOf(plain)}
 }
 
 // These two stand first among the claims of all Names.
@@ -63,7 +69,7 @@ const (
 // NewNames are the names of issuers, and the usual ones for all others.
 func NewNames(issuers ...Naming) (*Names, error) {
 	n := &Names{
-		claims: []claim{atIssuer: {issuerClaim, issuerClaim}, atIssued: {issuedClaim, issuedClaim}},
+		claims: []claim{atIssuer: newClaim(issuerClaim), atIssued: newClaim(issuedClaim)},
 		of:     make(map[string][]revocation.KindSet, len(issuers)),
 	}
 	n.usual = n.roles(Naming{})
@@ -112,7 +118,7 @@ func (n *Names) add(roles []revocation.KindSet, name string, kind revocation.Kin
 	at := slices.IndexFunc(n.claims, func(c claim) bool { return strings.EqualFold(c.name, name) })
 	if at < 0 {
 		at = len(n.claims)
-		n.claims = append(n.claims, claim{name: name, plain: plainFold(name)})
+		n.claims = append(n.claims, newClaim(name))
 	}
 	for len(roles) <= at {
 		roles = append(roles, 0)
@@ -149,10 +155,10 @@ func foldRune(r rune) rune {
 	return r
 }
 
-// find is where a plain name stands among the claims, or -1.
-func (n *Names) find(name []byte) int {
+// find is where a plain name stands among the claims, or -1; word is wordOf it.
+func (n *Names) find(name []byte, word uint64) int {
 	for at := range n.claims {
-		if c := n.claims[at].plain; len(c) == len(name) && isPlain(name, c) {
+		if c := &n.claims[at]; c.word == word && len(c.plain) == len(name) && isPlain(name, c.plain) {
 			return at
 		}
 	}

@@ -2,7 +2,6 @@ package token
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"sync"
@@ -15,7 +14,7 @@ import (
 // reading is what was found in a token. Its texts are part of the buffers, and so
 // are nothing once it is released.
 type reading struct {
-	payload, unescaped []byte
+	payload, unescaped []byte // room for the one, and what there is of the other
 	issuers            []string
 	values             []value
 	issued             issued
@@ -28,11 +27,12 @@ type value struct {
 }
 
 var readings = sync.Pool{New: func() any {
-	return &reading{payload: make([]byte, 0, 4096), issuers: make([]string, 0, 4), values: make([]value, 0, maxTexts)}
+	return &reading{payload: make([]byte, maxKept), issuers: make([]string, 0, 4), values: make([]value, 0, maxTexts)}
 }}
 
-// maxKept bounds the buffers that are kept, in bytes.
-const maxKept = 16 << 10
+// maxKept bounds each of the buffers that are kept, in bytes: longer tokens cost
+// an allocation.
+const maxKept = 8 << 10
 
 func (r *reading) forget() {
 	clear(r.issuers)
@@ -42,22 +42,23 @@ func (r *reading) forget() {
 
 func (r *reading) release() {
 	r.forget()
-	if cap(r.payload)+cap(r.unescaped) <= maxKept {
+	if cap(r.unescaped) <= maxKept {
 		readings.Put(r)
 	}
 }
 
 // read finds what matters in the payload.
 func (n *Names) read(r *reading, payload string, kinds revocation.KindSet) (ok bool) {
-	raw := bytes.TrimPrefix(r.decode(payload), []byte("\ufeff"))
+	raw := bytes.TrimPrefix(decodeInto(r.payload, payload), []byte("\ufeff"))
 	if known, fits := n.scan(r, raw, kinds); known {
 		return fits
 	}
 	r.forget()
 	claims, ok := members(raw)
 	if !ok {
-		// Python knows more numbers than JSON has.
-		return !bytes.Contains(raw, []byte("NaN")) && !bytes.Contains(raw, []byte("Infinity"))
+		// Some readers know more than JSON: other numbers (Python), other encodings
+		// (Python), other quotes and comments (Gson, and so Nimbus).
+		return bytes.IndexByte(raw, '{') < 0 || json.Valid(raw)
 	}
 	for _, m := range claims {
 		if at := n.findFold(m.name); at >= 0 && !n.take(r, at, m.name, m.value, kinds) {
@@ -65,17 +66,6 @@ func (n *Names) read(r *reading, payload string, kinds revocation.KindSet) (ok b
 		}
 	}
 	return true
-}
-
-// decode reads the payload as [decode] does, into the buffer.
-func (r *reading) decode(payload string) []byte {
-	r.payload = slices.Grow(r.payload[:0], base64.RawURLEncoding.DecodedLen(len(payload)))
-	b := r.payload[:cap(r.payload)]
-	n, err := base64.RawURLEncoding.Decode(b, bytesOf(payload))
-	if err != nil {
-		return decode(payload)
-	}
-	return b[:n]
 }
 
 // take takes in the value of a claim. It answers false where there are too many.
@@ -102,25 +92,26 @@ func (n *Names) take(r *reading, at int, name string, raw []byte, kinds revocati
 
 // text is the text of a JSON string, or of a number as it is written.
 func (r *reading) text(raw []byte) (string, bool) {
-	if len(raw) > 1 && raw[0] == '"' && utf8.Valid(raw) {
-		switch inner := raw[1 : len(raw)-1]; {
-		case bytes.IndexByte(inner, '\\') < 0:
-			return view(inner), true
-		case !onlySlashes(inner):
-		default:
-			begin := len(r.unescaped)
-			for _, c := range inner {
-				if c != '\\' {
-					r.unescaped = append(r.unescaped, c)
-				}
-			}
-			return view(r.unescaped[begin:]), true
+	switch {
+	case raw[0] != '"' && isNumber(raw):
+		return view(raw), true
+	case raw[0] != '"' || !utf8.Valid(raw):
+		return literal(json.RawMessage(raw))
+	}
+	inner := raw[1 : len(raw)-1]
+	switch escape := bytes.IndexByte(inner, '\\'); {
+	case escape < 0:
+		return view(inner), true
+	case !onlySlashes(inner[escape:]):
+		return literal(json.RawMessage(raw))
+	}
+	begin := len(r.unescaped)
+	for _, c := range inner {
+		if c != '\\' {
+			r.unescaped = append(r.unescaped, c)
 		}
 	}
-	if isNumber(raw) {
-		return view(raw), true
-	}
-	return literal(json.RawMessage(raw))
+	return view(r.unescaped[begin:]), true
 }
 
 // onlySlashes says whether all that is escaped in a text is the slash, as PHP

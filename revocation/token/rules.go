@@ -11,29 +11,26 @@ import (
 // issuer and a handful of rules; more is an attempt at something.
 const maxTexts = 32
 
-// Rules appends the keys of all rules of some kinds under which a token falls, by
-// what it says about itself: every key that some reader could find there,
-// whichever of several claims with one name it takes, in any case. Nothing in it
-// has been verified. A token that names no issuer falls under none, and neither
-// does one that is not a JWS.
+// Rules calls f with each rule of some kinds under which a token falls, by what it
+// says about itself: every rule that some reader could find there, whichever of
+// several claims with one name it takes, in any case. Nothing in it has been
+// verified. A token that names no issuer falls under none, and neither does one
+// that is not a JWS. The rule belongs to the call, texts and all. If f returns
+// false, that was the last.
 //
-// Issued is the earliest time at which some reader could take it to be issued
-// (iat), or zero where some reader could see none.
+// Issued is the earliest time at which some reader could take the token to be
+// issued (iat), or zero where some reader could see none.
 //
-// It answers false where readers could find rules that are not in the list. For a
-// token as issuers write it, it does not allocate.
-func (n *Names) Rules(keys []revocation.Key, presented string, kinds revocation.KindSet) (_ []revocation.Key, issued time.Time, ok bool) {
+// It answers false where readers could find rules that f was not called with. For
+// a token as issuers write it, it does not allocate.
+func (n *Names) Rules(presented string, kinds revocation.KindSet, f func(rule revocation.Rule, issued time.Time) bool) (ok bool) {
 	if n == nil {
 		n = usualNames
 	}
 	r := readings.Get().(*reading)
 	defer r.release()
-	payload, kids := parts(trim(presented), kinds.Has(revocation.KindKey))
-	if !n.read(r, payload, kinds) {
-		return keys, time.Time{}, false
-	}
-	keys, ok = n.appendKeys(keys, r, kids, kinds)
-	return keys, r.issued.time(), ok
+	payload, kids, ok := parts(trim(presented), kinds.Has(revocation.KindKey))
+	return ok && n.read(r, payload, kinds) && n.each(r, kids, kinds, f)
 }
 
 // Keys are everything that a token is known by.
@@ -52,41 +49,51 @@ func (n *Names) Keys(presented string) Keys {
 	id := Identify(presented)
 	k := Keys{All: append([]revocation.Key{id.Key}, id.Others...), Ambiguous: id.Ambiguous}
 	if id.Form == JWS {
-		var ok bool
-		k.All, k.Issued, ok = n.Rules(k.All, presented, revocation.AllRules)
+		ok := n.Rules(presented, revocation.AllRules, func(rule revocation.Rule, issued time.Time) bool {
+			k.All, k.Issued = append(k.All, rule.Key()), issued
+			return true
+		})
 		k.Ambiguous = k.Ambiguous || !ok
 	}
 	return k
 }
 
-// appendKeys appends the keys of what was found. It answers false if there are
-// too many.
-func (n *Names) appendKeys(keys []revocation.Key, r *reading, kids []string, kinds revocation.KindSet) ([]revocation.Key, bool) {
-	most := len(keys) + maxTexts
+// each calls f with the rules that were found, until it returns false. It answers
+// false if there are too many.
+func (n *Names) each(r *reading, kids []string, kinds revocation.KindSet, f func(revocation.Rule, time.Time) bool) bool {
+	issued, left := r.issued.time(), maxTexts
 	for _, issuer := range r.issuers {
 		roles, own := n.of[issuer]
 		if !own {
 			roles = n.usual
 		}
-		for i, v := range r.values {
-			stands := role(roles, v.at) & kinds
+		if left -= 1 + len(kids); left < 0 {
+			return false
+		}
+		if kinds.Has(revocation.KindIssuer) && !f(revocation.Rule{Kind: revocation.KindIssuer, Issuer: issuer}, issued) {
+			return true
+		}
+		for _, kid := range kids {
+			if !f(revocation.Rule{Kind: revocation.KindKey, Issuer: issuer, Value: kid}, issued) {
+				return true
+			}
+		}
+		for i, of := range r.values {
+			stands := role(roles, of.at) & kinds
 			for kind := revocation.KindSession; stands>>kind != 0; kind++ {
-				if stands.Has(kind) && !repeated(r.values[:i], v.text, roles, kind) {
-					keys = append(keys, revocation.RuleKey(kind, issuer, v.text))
+				if !stands.Has(kind) || repeated(r.values[:i], of.text, roles, kind) {
+					continue
+				}
+				if left--; left < 0 {
+					return false
+				}
+				if !f(revocation.Rule{Kind: kind, Issuer: issuer, Value: of.text}, issued) {
+					return true
 				}
 			}
 		}
-		for _, kid := range kids {
-			keys = append(keys, revocation.RuleKey(revocation.KindKey, issuer, kid))
-		}
-		if kinds.Has(revocation.KindIssuer) {
-			keys = append(keys, revocation.RuleKey(revocation.KindIssuer, issuer, ""))
-		}
-		if len(keys) > most {
-			return keys, false
-		}
 	}
-	return keys, true
+	return true
 }
 
 // repeated says whether a value stands for the same as one before it, as azp often

@@ -16,7 +16,7 @@ func (n *Names) scan(r *reading, b []byte, kinds revocation.KindSet) (known, fit
 		return false, false
 	}
 	for {
-		name, next := plainString(b, skipSpace(b, i+1))
+		name, word, next := plainName(b, skipSpace(b, i+1))
 		if next < 0 {
 			return false, false
 		}
@@ -29,7 +29,7 @@ func (n *Names) scan(r *reading, b []byte, kinds revocation.KindSet) (known, fit
 		if end < 0 {
 			return false, false
 		}
-		if at := n.find(name); at >= 0 && !n.take(r, at, view(name), b[begin:end], kinds) {
+		if at := n.find(name, word); at >= 0 && !n.take(r, at, view(name), b[begin:end], kinds) {
 			return true, false
 		}
 		if i = skipSpace(b, end); i >= len(b) || b[i] != ',' && b[i] != '}' {
@@ -39,6 +39,33 @@ func (n *Names) scan(r *reading, b []byte, kinds revocation.KindSet) (known, fit
 			return true, true
 		}
 	}
+}
+
+// plainName is plainString, and wordOf the name on the way.
+func plainName(b []byte, i int) (name []byte, word uint64, next int) {
+	if i >= len(b) || b[i] != '"' {
+		return nil, 0, -1
+	}
+	for j := i + 1; j < len(b); j++ {
+		c := b[j]
+		if c == '"' {
+			return b[i+1 : j], word, j + 1
+		}
+		if c == '\\' || c < ' ' || c >= 0x7f {
+			return nil, 0, -1
+		}
+		word = word<<8 | uint64(c|' ')
+	}
+	return nil, 0, -1
+}
+
+// wordOf is what plain names of one length have in common if they are the same
+// but for case: their last eight bytes, roughly in lower case.
+func wordOf(name string) (word uint64) {
+	for i := range len(name) {
+		word = word<<8 | uint64(name[i]|' ')
+	}
+	return word
 }
 
 func skipSpace(b []byte, i int) int {
@@ -104,7 +131,10 @@ func skipString(b []byte, i int) int {
 
 // skipPlain returns the position behind a number or a word of JSON, or -1.
 func skipPlain(b []byte, i int) int {
-	end := i
+	end := i + digits(b[i:])
+	if end > i && end < len(b) && (b[end] == ',' || b[end] == '}') && (b[i] != '0' || end == i+1) {
+		return end // as nearly always
+	}
 	for end < len(b) && (b[end] >= '0' && b[end] <= '9' || b[end] >= 'a' && b[end] <= 'z' || b[end] == '-' || b[end] == '+' || b[end] == '.' || b[end] == 'E') {
 		end++
 	}
