@@ -51,12 +51,19 @@ func almostHeader(segment string) bool {
 	if json.Valid(b) || !wide && !utf8.Valid(b) { // as is what stands before a header in a list of tokens
 		return false
 	}
+	b, ok := almostObject(b)
+	return ok && (bytes.Contains(b, []byte("alg")) || bytes.Contains(b, []byte(`\u006`)))
+}
+
+// almostObject says whether what is no JSON could be an object to some reader, and
+// returns it without zeros.
+func almostObject(b []byte) (plain []byte, ok bool) {
 	b = bytes.ReplaceAll(b, []byte{0}, nil)
 	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
 		b = bytes.TrimPrefix(b, []byte(mark))
 	}
 	b = bytes.TrimLeft(b, " \t\r\n")
-	return len(b) > 0 && strings.IndexByte("{/#)", b[0]) >= 0 && (bytes.Contains(b, []byte("alg")) || bytes.Contains(b, []byte(`\u006`)))
+	return b, bytes.IndexByte(b, '{') >= 0 && strings.IndexByte("{/#)", b[0]) >= 0
 }
 
 func seenAt(segment string) *atomic.Pointer[seenHeader] {
@@ -146,16 +153,15 @@ func memberForm(name []byte) Form {
 	return Opaque
 }
 
-func parseHeader(b []byte) Form {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(b, &members) != nil {
+// parseHeader reads any header. Whatever stands behind it does not matter, as it
+// does not to Jackson.
+func parseHeader(b []byte) (form Form) {
+	list, ok := members(b)
+	if !ok {
 		return Opaque
 	}
-	if _, ok := members["enc"]; ok {
-		return JWE
+	for _, m := range list {
+		form = max(form, memberForm([]byte(m.name)))
 	}
-	if _, ok := members["alg"]; ok {
-		return JWS
-	}
-	return Opaque
+	return form
 }

@@ -59,7 +59,7 @@ func TestForm(t *testing.T) {
 		{`{"typ":"JWT"}`, Opaque},
 		{`{"ALG":"RS256"}`, Opaque},
 		{`{"alg":"RS256"`, Opaque},
-		{`{"alg":"RS256"}{`, Opaque},
+		{`{"alg":"RS256"}{`, JWS},
 		{`["alg"]`, Opaque},
 		{`"alg"`, Opaque},
 		{`alg`, Opaque},
@@ -156,7 +156,6 @@ func encode(s string) string { return base64.RawURLEncoding.EncodeToString([]byt
 func TestAlmostHeader(t *testing.T) {
 	for header, want := range map[string]bool{
 		`{"ALG":"RS256"}`:                             true,
-		`{"alg":"RS256"}{`:                            true,
 		`{"alg":"RS256","n":NaN}`:                     true,
 		`{"\u0061lg":"RS256","n":Infinity}`:           true,
 		"\ufeff" + `{"alg":"RS256"}`:                  true,
