@@ -205,7 +205,6 @@ func (a *App) open(ctx context.Context) (*revocation.Denylist, error) {
 		return nil, err
 	}
 	took := time.Since(began)
-	a.shared.loadTook.Store(int64(took))
 	metrics.caches.opened(list)
 	a.logger.Info("denylist loaded",
 		zap.String("store", a.store.Resource()),

@@ -386,25 +386,3 @@ func TestTransferBadLines(t *testing.T) {
 	c.cli(t, cliFailed, input, "import", "--skip", "15").says(t, "Error: line 16: ")
 	c.cli(t, cliDone, input, "import", "--skip", "17", "--json").says(t, `{"lines":5,"stored":2,"ended":1}`)
 }
-
-// However long a line is, the command needs little memory for it.
-func TestTransferHugeLine(t *testing.T) {
-	c := start(t, siteWith(), nil)
-	r := c.transfer(t, "import", "--keep-going")
-	r.write(t, `{"token":"before"}`+"\n", `{"token":"`)
-	part := strings.Repeat("x", 1<<20)
-	for range 300 {
-		r.write(t, part)
-	}
-	r.write(t, "\"}\n", `{"token":"after"}`+"\n")
-	r.ends(t, cliFailed)
-	if said := r.errs.String(); !strings.Contains(said, "line 2: the line is too long") || len(said) > 1000 {
-		t.Errorf("it says %s", tail(said, 1000))
-	}
-	if n := len(transferIDs(t, c.cli(t, cliDone, "", "export").out)); n != 2 {
-		t.Errorf("%d records were stored", n)
-	}
-	if usage, ok := r.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && usage.Maxrss>>10 > 250 {
-		t.Errorf("the command took %d MiB", usage.Maxrss>>10)
-	}
-}

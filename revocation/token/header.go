@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 // headerForm says what the first segment of a token announces, and whether it is
@@ -37,7 +38,7 @@ func headerKids(segment string) (kids []string, ok bool) {
 
 // almostHeader says whether what is no header of a JWS could be one to a reader who
 // does not mind the case of names, or knows more than JSON: other numbers, other
-// encodings, other quotes.
+// quotes, comments, and encodings in which every other byte is zero.
 func almostHeader(segment string) bool {
 	b := decode(segment)
 	if bytes.IndexByte(b, '{') < 0 {
@@ -46,11 +47,16 @@ func almostHeader(segment string) bool {
 	if list, ok := members(b); ok {
 		return slices.ContainsFunc(list, func(m member) bool { return strings.EqualFold(m.name, "alg") })
 	}
-	if json.Valid(b) {
+	wide := bytes.IndexByte(b[:min(len(b), 4)], 0) >= 0
+	if json.Valid(b) || !wide && !utf8.Valid(b) { // as is what stands before a header in a list of tokens
 		return false
 	}
-	b = bytes.ReplaceAll(b, []byte{0}, nil) // UTF-16, and UTF-32
-	return bytes.Contains(b, []byte("alg")) || bytes.Contains(b, []byte(`\u006`))
+	b = bytes.ReplaceAll(b, []byte{0}, nil)
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		b = bytes.TrimPrefix(b, []byte(mark))
+	}
+	b = bytes.TrimLeft(b, " \t\r\n")
+	return len(b) > 0 && strings.IndexByte("{/#)", b[0]) >= 0 && (bytes.Contains(b, []byte("alg")) || bytes.Contains(b, []byte(`\u006`)))
 }
 
 func seenAt(segment string) *atomic.Pointer[seenHeader] {

@@ -175,3 +175,15 @@ func TestAlmostHeader(t *testing.T) {
 		}
 	}
 }
+
+// A list in which a JWS stands behind other tokens is not itself one, in
+// whichever way.
+func TestListBeforeAHeader(t *testing.T) {
+	for i := range 64 {
+		for _, other := range []string{strings.Repeat("o", i), strings.Repeat("e3", i), "Bearer " + strings.Repeat("A", i)} {
+			if id := Identify(other + ", " + exampleJWS); id.Ambiguous {
+				t.Errorf("%q is not clear", other)
+			}
+		}
+	}
+}

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command transfer measures import and export with many records, through the
 // command and the admin API of a real Caddy, and that nothing is lost on the way:
 //
