@@ -81,6 +81,7 @@ func (d *Denylist) put(ctx context.Context, records []Record) error {
 	}
 	err := d.store.Put(ctx, Batch{Records: live})
 	if errors.Is(err, ErrNotStored) {
+		d.cache.outdate() // a store may have shown what it then did not keep
 		return fmt.Errorf("revoking: %w", err)
 	}
 	// Whether stored or unknown: the index must suspect all that may be in the
