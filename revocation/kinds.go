@@ -29,6 +29,15 @@ var AllRules = KindsOf(KindSession, KindJTI, KindSubject, KindClient, KindKey, K
 type kinds struct {
 	latest [kindCount]atomic.Int64 // by kind
 	any    atomic.Int64
+
+	tried [kindCount]atomic.Bool // whether there has been a dry run, by kind
+}
+
+// tries notes dry runs. That has to come before anybody can find them in the store.
+func (k *kinds) tries(r *Record) {
+	if r.Effect == Count && r.Key.Kind < kindCount {
+		k.tried[r.Key.Kind].Store(true)
+	}
 }
 
 func (k *kinds) note(kind Kind, end time.Time) {

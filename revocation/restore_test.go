@@ -184,6 +184,27 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
+// A dry run that is known to the cache refuses as soon as it is enforced, whatever
+// its kind.
+func TestEnforceADryRunThatIsCached(t *testing.T) {
+	for _, kind := range ruleKinds() {
+		f := newFixture(t)
+		dry := rule(kind, time.Minute, time.Hour)
+		dry.Effect = revocation.Count
+		f.revoke(dry)
+		for range 2 {
+			f.wantsRule(revocation.Counted, about(dry), t0)
+			f.wantsIssued(revocation.Counted, dry.Key, t0)
+			f.Cached(dry.Key)
+		}
+		if _, err := f.Enforce(t.Context(), dry.Key, operator); err != nil {
+			t.Fatal(err)
+		}
+		f.wantsRule(revocation.Revoked, about(dry), t0)
+		f.wantsIssued(revocation.Revoked, dry.Key, t0)
+	}
+}
+
 func TestTrialsAreBounded(t *testing.T) {
 	f := newFixture(t)
 	token := key(0)

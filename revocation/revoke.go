@@ -74,6 +74,7 @@ func (d *Denylist) put(ctx context.Context, records []Record) error {
 		}
 		if r.live(now, leeway) {
 			live = append(live, r)
+			d.kinds.tries(&r)
 		}
 	}
 	if len(live) == 0 {
@@ -94,7 +95,7 @@ func (d *Denylist) put(ctx context.Context, records []Record) error {
 		if before, changed := d.indexes.of(r.Key.Kind).add(&mark, r.Expires); changed {
 			d.shares.add(r, before, now)
 		}
-		stale = stale || !r.plainly()
+		stale = stale || !r.plainly() || d.kinds.tried[r.Key.Kind].Load()
 	}
 	if stale {
 		d.cache.outdate()
@@ -107,8 +108,8 @@ func (d *Denylist) put(ctx context.Context, records []Record) error {
 	return nil
 }
 
-// plainly says whether all that the record can do to one that is cached is to
-// move its end, which a check finds out by itself.
+// plainly says whether all that the record can do to one that is cached, and is no
+// dry run, is to move its end, which a check finds out by itself.
 func (r *Record) plainly() bool {
 	return r.Effect == Refuse && r.Version == 0 && r.IssuedBefore.IsZero()
 }
