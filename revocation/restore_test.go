@@ -139,6 +139,7 @@ func TestRulesSayWhatTheyAreAbout(t *testing.T) {
 		"no time":               func(r *revocation.Record) { r.IssuedBefore = time.Time{} },
 		"an effect there isn't": func(r *revocation.Record) { r.Effect = 3 },
 		"a time without sense":  func(r *revocation.Record) { *r = rule(revocation.KindJTI, 0, time.Hour); r.IssuedBefore = t0 },
+		"a last version":        func(r *revocation.Record) { r.Version = 1<<64 - 1 },
 		"a kind there isn't":    func(r *revocation.Record) { r.Key.Kind = 9 },
 	} {
 		bad := rule(revocation.KindSubject, 0, time.Hour)
@@ -203,6 +204,29 @@ func TestEnforceADryRunThatIsCached(t *testing.T) {
 		f.wantsRule(revocation.Revoked, about(dry), t0)
 		f.wantsIssued(revocation.Revoked, dry.Key, t0)
 	}
+}
+
+// What has ended, and is stored all the same, does not make a dry run refuse.
+func TestDryRunAfterARuleEnded(t *testing.T) {
+	f := newFixture(t)
+	f.revoke(rule(revocation.KindSubject, 0, time.Hour))
+	f.clock.move(time.Hour + leeway)
+	f.SweepIndex()
+	dry := rule(revocation.KindSubject, 0, 3*time.Hour)
+	dry.Effect = revocation.Count
+	f.revoke(dry)
+	f.wantsIssued(revocation.Counted, dry.Key, t0)
+}
+
+// What has ended does not reach further than what comes after it, either.
+func TestRevokeAfterARuleEnded(t *testing.T) {
+	f := newFixture(t)
+	f.revoke(rule(revocation.KindSubject, 2*time.Hour, time.Hour))
+	f.clock.move(time.Hour + leeway)
+	again := rule(revocation.KindSubject, time.Minute, 3*time.Hour)
+	f.revoke(again)
+	f.wantsIssued(revocation.Revoked, again.Key, t0.Add(time.Minute))
+	f.wantsIssued(revocation.Clear, again.Key, t0.Add(time.Hour))
 }
 
 func TestTrialsAreBounded(t *testing.T) {

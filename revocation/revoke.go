@@ -43,7 +43,9 @@ func (d *Denylist) follow(r *Record) error {
 		return err
 	}
 	r.Version = max(r.Version, stored.Version)
-	if stored.Effect == Restored && r.Effect != Restored {
+	// What has ended decides nothing any more, though it may be stored for a while:
+	// a dry run would become what it was, and a rule would have its IssuedBefore.
+	if r.Effect != Restored && (stored.Effect == Restored || !d.Live(&stored)) {
 		r.Version = max(r.Version, stored.Version+1)
 	}
 	return nil
