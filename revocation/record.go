@@ -145,6 +145,8 @@ func (r Record) normal() (Record, error) {
 		return Record{}, fmt.Errorf("%w: a key without a kind", ErrInvalid)
 	case r.Effect >= effectCount:
 		return Record{}, fmt.Errorf("%w: %s does not exist", ErrInvalid, r.Effect)
+	case r.Key.Kind == KindUsed && r.Effect != Refuse:
+		return Record{}, fmt.Errorf("%w: that something was used cannot be reversed", ErrInvalid)
 	case r.Version > maxVersion:
 		return Record{}, fmt.Errorf("%w: a version beyond any", ErrInvalid)
 	case r.Key.Kind.IssuedBefore() != !r.IssuedBefore.IsZero():

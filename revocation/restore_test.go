@@ -139,8 +139,12 @@ func TestRulesSayWhatTheyAreAbout(t *testing.T) {
 		"no time":               func(r *revocation.Record) { r.IssuedBefore = time.Time{} },
 		"an effect there isn't": func(r *revocation.Record) { r.Effect = 3 },
 		"a time without sense":  func(r *revocation.Record) { *r = rule(revocation.KindJTI, 0, time.Hour); r.IssuedBefore = t0 },
-		"a last version":        func(r *revocation.Record) { r.Version = 1<<64 - 1 },
-		"a kind there isn't":    func(r *revocation.Record) { r.Key.Kind = 9 },
+		"a use that was none": func(r *revocation.Record) {
+			*r = record(1, time.Hour)
+			r.Key.Kind, r.Effect = revocation.KindUsed, revocation.Restored
+		},
+		"a last version":     func(r *revocation.Record) { r.Version = 1<<64 - 1 },
+		"a kind there isn't": func(r *revocation.Record) { r.Key.Kind = 9 },
 	} {
 		bad := rule(revocation.KindSubject, 0, time.Hour)
 		change(&bad)
@@ -227,6 +231,25 @@ func TestRevokeAfterARuleEnded(t *testing.T) {
 	f.revoke(again)
 	f.wantsIssued(revocation.Revoked, again.Key, t0.Add(time.Minute))
 	f.wantsIssued(revocation.Clear, again.Key, t0.Add(time.Hour))
+}
+
+// What is cached of a record that has ended and was dropped does not live again.
+func TestMoreLeewayAfterARestorationWasDropped(t *testing.T) {
+	f := newFixture(t)
+	f.revoke(record(1, time.Hour))
+	f.restore(key(1))
+	f.wants(revocation.Clear, key(1))
+	f.Cached(key(1))
+	f.clock.move(time.Hour + leeway + time.Second)
+	if err := f.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.revoke(record(1, 3*time.Hour))
+	f.options.Leeway = 4 * time.Hour
+	if err := f.Tune(f.options); err != nil {
+		t.Fatal(err)
+	}
+	f.wants(revocation.Revoked, key(1))
 }
 
 func TestTrialsAreBounded(t *testing.T) {
