@@ -133,7 +133,7 @@ func (im *importing) run(chunks <-chan chunk) error {
 func (im *importing) send(chunk []byte, lines int) error {
 	for {
 		var answer imported
-		_, err := im.c.api.ask(im.c.ctx, http.MethodPost, im.path, "application/x-ndjson", chunk, &answer)
+		_, err := im.c.api.ask(im.c.ctx, http.MethodPost, im.path, jsonLines, chunk, &answer)
 		if err == nil && answer.Lines != lines {
 			err = fmt.Errorf("%w: of %d lines that were sent, it speaks of %d", errNonsense, lines, answer.Lines)
 		}
