@@ -21,8 +21,9 @@ func headerForm(segment string) (form Form, asIssued bool) {
 	}
 	form, asIssued = readHeader(segment), isCanonical(segment)
 	if form != Opaque && len(segment) <= maxSeenHeader {
-		kids, _ := kidsIn(decode(segment)) // of an object, as there is a form
-		seen.Store(&seenHeader{strings.Clone(segment), form, asIssued, kids})
+		if kids, ok := kidsIn(decode(segment)); ok {
+			seen.Store(&seenHeader{strings.Clone(segment), form, asIssued, kids})
+		}
 	}
 	return form, asIssued
 }
