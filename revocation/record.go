@@ -78,7 +78,8 @@ type Record struct {
 
 	// Effect is what becomes of the tokens.
 	Effect Effect
-	// Version counts how often the decision about a key was reversed.
+	// Version counts how often the decision about a key was reversed, or made anew
+	// after it had ended.
 	Version uint64
 }
 

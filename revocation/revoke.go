@@ -103,6 +103,7 @@ func (d *Denylist) put(ctx context.Context, records []Record) error {
 		d.cache.outdate()
 	}
 	if err != nil {
+		d.cache.doubt()
 		return fmt.Errorf("revoking: %w", err)
 	}
 	// The cache is left to the first check, which finds what the store has made
