@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
@@ -59,9 +58,7 @@ func (c *call) change(by revocation.Decision, do func(context.Context) ([]revoca
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), adminTimeout)
 	defer cancel()
 	records, err := do(ctx)
-	if err != nil && adminStatus(err) == http.StatusServiceUnavailable {
-		metrics.revocations.failed(wayAdmin)
-	}
+	metrics.revocations.administered(wayAdmin, err)
 	answer := changed{Records: []Record{}}
 	for i := range records {
 		answer.Records = append(answer.Records, withTrial(recordOf(records[i]), records[i].Key, c.list))

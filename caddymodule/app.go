@@ -94,6 +94,7 @@ type App struct {
 	member     *membership   // of it
 	clusterKey string        // under which member was acquired; empty if it was not
 	kept       []string      // what the app has in the pool of what was published
+	tuned      bool          // the denylist is as this app wants it, or was
 
 	issuerURLs []string
 	names      *token.Names // of the issuers, by which rules know their tokens
@@ -193,6 +194,7 @@ func (a *App) Start() error {
 	if err != nil {
 		return err
 	}
+	a.tuned = true
 	return list.Tune(a.options())
 }
 
@@ -211,7 +213,21 @@ func (a *App) Cleanup() error {
 	}
 	key := a.key
 	a.key = ""
-	return release(key)
+	return errors.Join(a.retune(), release(key))
+}
+
+// retune lets the denylist be as the configuration that runs has it: where this one
+// has failed after it was started, it leaves nothing behind.
+func (a *App) retune() error {
+	active := runningApp()
+	if !a.tuned || active == nil || active == a || active.shared != a.shared {
+		return nil
+	}
+	list := a.shared.loaded.Load()
+	if list == nil {
+		return nil
+	}
+	return list.Tune(active.options())
 }
 
 func (a *App) options() revocation.Options {
@@ -238,7 +254,6 @@ func (a *App) open(ctx context.Context) (*revocation.Denylist, error) {
 		return nil, err
 	}
 	took := time.Since(began)
-	a.shared.loadTook.Store(int64(took))
 	metrics.caches.opened(list)
 	a.logger.Info("denylist loaded",
 		zap.String("store", a.store.Resource()),

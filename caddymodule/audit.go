@@ -56,7 +56,6 @@ func (a *App) logChanges(ctx context.Context, through way, records []revocation.
 // and one for each rule that may be about many tokens. There are no events: most of
 // it happened somewhere else, and long ago.
 func (a *App) auditImport(ctx context.Context, im *importing) {
-	metrics.revocations.imported(im.Stored)
 	a.logChanges(ctx, wayImport, im.rules)
 	fields := []zap.Field{
 		zap.String("way", string(wayImport)), zap.String("by", cmp.Or(im.by, operator.DefaultBy)),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,6 +81,7 @@ func (a *App) emit(through way, records []revocation.Record) {
 		return
 	}
 	done := make(chan struct{})
+	records = slices.Clone(records) // which handlers may need for longer than the caller waits
 	go func() {
 		defer func() { <-emitting }()
 		defer close(done)

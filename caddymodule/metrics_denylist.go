@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"sync"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,7 +51,7 @@ func (denylistMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 	stats := list.Stats()
 	gauge(loadedDesc, 1)
-	gauge(tookDesc, time.Duration(shared.loadTook.Load()).Seconds())
+	gauge(tookDesc, shared.loading.took.Seconds())
 	gauge(bytesDesc, float64(stats.IndexBytes))
 	for _, kind := range revocation.Kinds() {
 		gauge(recordsDesc, float64(stats.Records[kind]), kind.String())

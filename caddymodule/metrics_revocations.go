@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -15,7 +17,6 @@ const (
 	changeRevoked  = "revoked"
 	changeRestored = "restored"
 	changeDryRun   = "dry_run"
-	changeStored   = "stored" // by an import, whatever they do
 	changeFailed   = "failed"
 
 	answerRevoked = "revoked"
@@ -49,10 +50,9 @@ func newRevocationMetrics() *revocationMetrics {
 	}
 	m.collectors = collectors{m.changes, m.requests, m.unproved, m.limited}
 	// All are there from the beginning, so that the first increase can be seen.
+	operators := []string{changeRevoked, changeRestored, changeDryRun, changeFailed}
 	for through, results := range map[way][]string{
-		wayEndpoint: {changeRevoked, changeFailed},
-		wayAdmin:    {changeRevoked, changeRestored, changeDryRun, changeFailed},
-		wayImport:   {changeStored, changeFailed},
+		wayEndpoint: {changeRevoked, changeFailed}, wayAdmin: operators, wayImport: operators,
 	} {
 		for _, result := range results {
 			m.changes.WithLabelValues(string(through), result)
@@ -84,14 +84,17 @@ func (m *revocationMetrics) changed(through way, records []revocation.Record) {
 	}
 }
 
-// imported counts the records of an import that are durable.
-func (m *revocationMetrics) imported(stored int) {
-	m.changes.WithLabelValues(string(wayImport), changeStored).Add(float64(stored))
-}
-
 // failed counts a request that failed on this side.
 func (m *revocationMetrics) failed(through way) {
 	m.changes.WithLabelValues(string(through), changeFailed).Inc()
+}
+
+// administered counts a request to the admin API that has failed on this side, if
+// it has. That an operator hangs up is no failure.
+func (m *revocationMetrics) administered(through way, err error) {
+	if err != nil && adminStatus(err) == http.StatusServiceUnavailable && !errors.Is(err, context.Canceled) {
+		m.failed(through)
+	}
 }
 
 // answered counts a request to an endpoint. A browser's question whether it may

@@ -34,7 +34,8 @@ type Record struct {
 	By       string `json:"by,omitempty"`
 	Operator bool   `json:"operator,omitempty"`
 	Reason   string `json:"reason,omitempty"`
-	// Version counts how often the decision was reversed.
+	// Version counts how often the decision was reversed, or made anew after it had
+	// ended.
 	Version uint64 `json:"version,omitempty"`
 	// Trial is what a dry run has shown. It is in no export, and of no interest to
 	// an import.

@@ -37,9 +37,9 @@ type sharedDenylist struct {
 	resource string
 	use      storeUse
 	probe    probe
-	// lastRead is when the store was last read with success, in Unix nanoseconds,
-	// and loadTook how long loading took; 0 for not yet.
-	lastRead, loadTook atomic.Int64
+	// lastRead is when the store was last read with success, in Unix nanoseconds; 0
+	// for not yet.
+	lastRead atomic.Int64
 }
 
 func acquire(key string) *sharedDenylist {

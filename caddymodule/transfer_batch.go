@@ -142,6 +142,7 @@ func (im *importing) flush(ctx context.Context) error {
 		if err := step.store(ctx, step.records...); err != nil {
 			return err
 		}
+		metrics.revocations.changed(wayImport, step.records)
 		for _, r := range step.records {
 			im.counts[r.Key.Kind]++
 			if r.Key.Kind.IssuedBefore() {

@@ -88,9 +88,7 @@ type refusedLine struct {
 func (im *importing) answer(w http.ResponseWriter, err error) (any, error) {
 	bad, is := errors.AsType[badLine](err)
 	if !is {
-		if err != nil && !errors.Is(err, errTooMany) {
-			metrics.revocations.failed(wayImport)
-		}
+		metrics.revocations.administered(wayImport, err)
 		return im.imported, err
 	}
 	im.Bad = []badLine{bad}

@@ -24,6 +24,7 @@ type cache struct {
 	entries *ristretto.Cache[uint64, *cached]
 	index   *index // whose secret hash makes the keys
 	current atomic.Uint64
+	unsure  atomic.Int32 // how many sweeps will outdate it
 
 	hits, misses atomic.Uint64
 }
@@ -52,6 +53,22 @@ func (c *cache) generation() uint64 { return c.current.Load() }
 
 // outdate forgets everything.
 func (c *cache) outdate() { c.current.Add(1) }
+
+// doubtSweeps is for how many sweeps, which come once a minute, a change that was
+// given up may still come true.
+const doubtSweeps = 5
+
+// doubt says that a change was given up that the store may make all the same, when
+// nobody will tell.
+func (c *cache) doubt() { c.unsure.Store(doubtSweeps) }
+
+// sweep outdates what is in doubt.
+func (c *cache) sweep() {
+	if left := c.unsure.Load(); left > 0 {
+		c.unsure.CompareAndSwap(left, left-1) // unless there is a new doubt
+		c.outdate()
+	}
+}
 
 // get returns a record of exactly this key: ristretto does not compare integer
 // keys beyond their hash, so this does.

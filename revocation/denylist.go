@@ -149,6 +149,11 @@ func (d *Denylist) Tune(options Options) error {
 	d.sweeping.Lock()
 	defer d.sweeping.Unlock()
 	before := time.Duration(d.leeway.Load())
+	if options.Leeway > before {
+		// What is cached and has ended would be live again, and the store may know
+		// of another record by now.
+		d.cache.outdate()
+	}
 	d.apply(options)
 	d.cache.resize(options.CacheBytes)
 	if options.Leeway <= before {

@@ -71,6 +71,37 @@ func TestUnknownOutcome(t *testing.T) {
 	f.wants(revocation.Revoked, key(1))
 }
 
+// What was given up may be stored later. It is enforced when it is asked for again,
+// or a minute later.
+func TestStoredLate(t *testing.T) {
+	f := newFixture(t)
+	for i, settle := range []func(){
+		f.SweepIndex,
+		func() {
+			if r, err := f.Enforce(t.Context(), key(1), operator); err != nil || r.Effect != revocation.Refuse {
+				t.Errorf("Enforce = %+v, %v", r, err)
+			}
+		},
+	} {
+		f.revoke(record(i, time.Hour))
+		f.restore(key(i))
+		fail(&f.store.putError, errDisk)
+		if err := f.Revoke(t.Context(), record(i, time.Hour)); !errors.Is(err, errDisk) {
+			t.Errorf("Revoke = %v", err)
+		}
+		mend(&f.store.putError)
+		f.wants(revocation.Clear, key(i))
+		f.Cached(key(i))
+		late := record(i, time.Hour)
+		late.Version = 2
+		if err := f.store.Put(t.Context(), revocation.Batch{Records: []revocation.Record{late}}); err != nil {
+			t.Fatal(err)
+		}
+		settle()
+		f.wants(revocation.Revoked, key(i))
+	}
+}
+
 func TestRevokeWithoutTime(t *testing.T) {
 	f := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -12,19 +12,20 @@ func sessionRecord(session string, end time.Duration) revocation.Record {
 	return revocation.Record{Key: revocation.SessionKey("https://issuer.example", session), Revoked: t0, Expires: t0.Add(end)}
 }
 
-// has fails the test where Has answers otherwise than wanted.
+// has fails the test where it is otherwise than wanted that there may be a rule of
+// a kind.
 func (f *fixture) has(kind revocation.Kind, want bool) {
 	f.t.Helper()
-	if got := f.Has(kind); got != want {
-		f.t.Errorf("Has(%s) = %t at %s", kind, got, f.clock.now().Sub(t0))
+	if got := f.Rules().Kinds; got.Has(kind) != want {
+		f.t.Errorf("a rule of kind %s: %t at %s", kind, !want, f.clock.now().Sub(t0))
 	}
 }
 
-func TestHas(t *testing.T) {
+func TestKinds(t *testing.T) {
 	f := newFixture(t)
 	f.has(revocation.KindSession, false)
 	f.revoke(record(1, time.Hour))
-	f.has(revocation.KindToken, true)
+	f.has(revocation.KindToken, false) // is no rule
 	f.has(revocation.KindSession, false)
 	f.revoke(sessionRecord("a", 2*time.Hour), sessionRecord("b", time.Hour))
 	f.has(revocation.KindSession, true)
@@ -38,11 +39,11 @@ func TestHas(t *testing.T) {
 	f.has(revocation.KindSession, true)
 }
 
-func TestHasAfterRestart(t *testing.T) {
+func TestKindsAfterRestart(t *testing.T) {
 	f := newFixture(t)
 	f.revoke(record(1, time.Hour), sessionRecord("a", 2*time.Hour), sessionRecord("b", time.Hour))
 	f.reopen()
-	f.has(revocation.KindToken, true)
+	f.has(revocation.KindToken, false) // is no rule
 	f.has(revocation.KindUsed, false)
 	f.has(revocation.KindSession, true)
 	f.clock.move(2*time.Hour + leeway - time.Nanosecond)
@@ -56,7 +57,7 @@ func TestHasAfterRestart(t *testing.T) {
 }
 
 // What more leeway brings back to life is known to be there again.
-func TestHasAfterTune(t *testing.T) {
+func TestKindsAfterTune(t *testing.T) {
 	f := newFixture(t)
 	a := sessionRecord("a", time.Hour)
 	f.revoke(a)
@@ -73,13 +74,13 @@ func TestHasAfterTune(t *testing.T) {
 }
 
 // A use is a record like any other, and what may have been stored counts.
-func TestHasAfterUseAndFailure(t *testing.T) {
+func TestKindsAfterUseAndFailure(t *testing.T) {
 	f := newFixture(t)
 	used := revocation.Record{Key: revocation.Key{Kind: revocation.KindUsed}, Revoked: t0, Expires: t0.Add(time.Hour)}
 	if err := f.Use(t.Context(), used, sessionRecord("a", time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	f.has(revocation.KindUsed, true)
+	f.has(revocation.KindUsed, false)
 	f.has(revocation.KindSession, true)
 
 	f = newFixture(t)

@@ -73,6 +73,7 @@ func (d *Denylist) loadPart(ctx context.Context, into *bulks, shares *shareCount
 			mark := r.mark()
 			into.add(&mark, r.Expires)
 			d.kinds.note(r.Key.Kind, r.Expires)
+			d.kinds.tries(&r)
 			shares.add(&r)
 		}
 		if count++; count%meterEvery == 0 {

@@ -12,6 +12,9 @@ import (
 // MaxText bounds each text of a [Record], in bytes.
 const MaxText = 1024
 
+// maxVersion bounds [Record.Version], so that there is always a later one.
+const maxVersion = 1 << 48
+
 // MaxExpires is the latest end that a record can have; later ones are cut to it.
 var MaxExpires = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 
@@ -75,7 +78,8 @@ type Record struct {
 
 	// Effect is what becomes of the tokens.
 	Effect Effect
-	// Version counts how often the decision about a key was reversed.
+	// Version counts how often the decision about a key was reversed, or made anew
+	// after it had ended.
 	Version uint64
 }
 
@@ -145,6 +149,10 @@ func (r Record) normal() (Record, error) {
 		return Record{}, fmt.Errorf("%w: a key without a kind", ErrInvalid)
 	case r.Effect >= effectCount:
 		return Record{}, fmt.Errorf("%w: %s does not exist", ErrInvalid, r.Effect)
+	case r.Key.Kind == KindUsed && r.Effect != Refuse:
+		return Record{}, fmt.Errorf("%w: that something was used cannot be reversed", ErrInvalid)
+	case r.Version > maxVersion:
+		return Record{}, fmt.Errorf("%w: a version beyond any", ErrInvalid)
 	case r.Key.Kind.IssuedBefore() != !r.IssuedBefore.IsZero():
 		return Record{}, fmt.Errorf("%w: tokens have to be issued before some time for a rule by subject, client, key or issuer, and no other", ErrInvalid)
 	case !r.named():

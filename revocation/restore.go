@@ -37,6 +37,9 @@ func (d *Denylist) Enforce(ctx context.Context, key Key, by Decision) (Record, e
 	if err != nil {
 		return Record{}, fmt.Errorf("enforcing: %w", err)
 	}
+	if r.Effect == Refuse {
+		d.trials.end(key) // which is shown no more, and makes room for another
+	}
 	return r, nil
 }
 
@@ -47,8 +50,12 @@ func (d *Denylist) reverse(ctx context.Context, key Key, by Decision, effect Eff
 		return Record{}, ErrClosed
 	}
 	r, err := d.get(key)
-	if err != nil || r.Effect == effect {
+	if err != nil {
 		return r, err
+	}
+	if r.Effect == effect {
+		d.cache.outdate() // it may be so by a change that was given up before it was stored
+		return r, nil
 	}
 	if key.Kind == KindUsed {
 		return Record{}, fmt.Errorf("%w: that something was used cannot be reversed", ErrInvalid)

@@ -139,7 +139,12 @@ func TestRulesSayWhatTheyAreAbout(t *testing.T) {
 		"no time":               func(r *revocation.Record) { r.IssuedBefore = time.Time{} },
 		"an effect there isn't": func(r *revocation.Record) { r.Effect = 3 },
 		"a time without sense":  func(r *revocation.Record) { *r = rule(revocation.KindJTI, 0, time.Hour); r.IssuedBefore = t0 },
-		"a kind there isn't":    func(r *revocation.Record) { r.Key.Kind = 9 },
+		"a use that was none": func(r *revocation.Record) {
+			*r = record(1, time.Hour)
+			r.Key.Kind, r.Effect = revocation.KindUsed, revocation.Restored
+		},
+		"a last version":     func(r *revocation.Record) { r.Version = 1<<64 - 1 },
+		"a kind there isn't": func(r *revocation.Record) { r.Key.Kind = 9 },
 	} {
 		bad := rule(revocation.KindSubject, 0, time.Hour)
 		change(&bad)
@@ -182,6 +187,69 @@ func TestDryRun(t *testing.T) {
 	if got := f.Tried(dry.Key); got.Requests != 0 {
 		t.Errorf("a dry run that was taken back has %+v", got)
 	}
+}
+
+// A dry run that is known to the cache refuses as soon as it is enforced, whatever
+// its kind.
+func TestEnforceADryRunThatIsCached(t *testing.T) {
+	for _, kind := range ruleKinds() {
+		f := newFixture(t)
+		dry := rule(kind, time.Minute, time.Hour)
+		dry.Effect = revocation.Count
+		f.revoke(dry)
+		for range 2 {
+			f.wantsRule(revocation.Counted, about(dry), t0)
+			f.wantsIssued(revocation.Counted, dry.Key, t0)
+			f.Cached(dry.Key)
+		}
+		if _, err := f.Enforce(t.Context(), dry.Key, operator); err != nil {
+			t.Fatal(err)
+		}
+		f.wantsRule(revocation.Revoked, about(dry), t0)
+		f.wantsIssued(revocation.Revoked, dry.Key, t0)
+	}
+}
+
+// What has ended, and is stored all the same, does not make a dry run refuse.
+func TestDryRunAfterARuleEnded(t *testing.T) {
+	f := newFixture(t)
+	f.revoke(rule(revocation.KindSubject, 0, time.Hour))
+	f.clock.move(time.Hour + leeway)
+	f.SweepIndex()
+	dry := rule(revocation.KindSubject, 0, 3*time.Hour)
+	dry.Effect = revocation.Count
+	f.revoke(dry)
+	f.wantsIssued(revocation.Counted, dry.Key, t0)
+}
+
+// What has ended does not reach further than what comes after it, either.
+func TestRevokeAfterARuleEnded(t *testing.T) {
+	f := newFixture(t)
+	f.revoke(rule(revocation.KindSubject, 2*time.Hour, time.Hour))
+	f.clock.move(time.Hour + leeway)
+	again := rule(revocation.KindSubject, time.Minute, 3*time.Hour)
+	f.revoke(again)
+	f.wantsIssued(revocation.Revoked, again.Key, t0.Add(time.Minute))
+	f.wantsIssued(revocation.Clear, again.Key, t0.Add(time.Hour))
+}
+
+// What is cached of a record that has ended and was dropped does not live again.
+func TestMoreLeewayAfterARestorationWasDropped(t *testing.T) {
+	f := newFixture(t)
+	f.revoke(record(1, time.Hour))
+	f.restore(key(1))
+	f.wants(revocation.Clear, key(1))
+	f.Cached(key(1))
+	f.clock.move(time.Hour + leeway + time.Second)
+	if err := f.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.revoke(record(1, 3*time.Hour))
+	f.options.Leeway = 4 * time.Hour
+	if err := f.Tune(f.options); err != nil {
+		t.Fatal(err)
+	}
+	f.wants(revocation.Revoked, key(1))
 }
 
 func TestTrialsAreBounded(t *testing.T) {

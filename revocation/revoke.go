@@ -81,7 +81,9 @@ func (d *Denylist) follow(r *Record) error {
 		return err
 	}
 	r.Version = max(r.Version, stored.Version)
-	if stored.Effect == Restored && r.Effect != Restored {
+	// What has ended decides nothing any more, though it may be stored for a while:
+	// a dry run would become what it was, and a rule would have its IssuedBefore.
+	if r.Effect != Restored && (stored.Effect == Restored || !d.Live(&stored)) {
 		r.Version = max(r.Version, stored.Version+1)
 	}
 	return nil
@@ -184,6 +186,7 @@ func (d *Denylist) live(records []Record, ago time.Duration) ([]Record, error) {
 		}
 		if r.live(now, leeway) {
 			live = append(live, r)
+			d.kinds.tries(&r)
 		}
 	}
 	return live, nil
@@ -197,6 +200,7 @@ func (d *Denylist) put(ctx context.Context, batch Batch) error {
 	}
 	err := d.store.Put(ctx, batch)
 	if errors.Is(err, ErrNotStored) {
+		d.cache.outdate() // a store may have shown what it then did not keep
 		return fmt.Errorf("revoking: %w", err)
 	}
 	// Whether stored or unknown: the index must suspect all that may be in the
@@ -209,12 +213,13 @@ func (d *Denylist) put(ctx context.Context, batch Batch) error {
 		if before, changed := d.indexes.of(r.Key.Kind).add(&mark, r.Expires); changed {
 			d.shares.add(r, before, now)
 		}
-		stale = stale || !r.plainly()
+		stale = stale || !r.plainly() || d.kinds.tried[r.Key.Kind].Load()
 	}
 	if stale {
 		d.cache.outdate()
 	}
 	if err != nil {
+		d.cache.doubt()
 		return fmt.Errorf("revoking: %w", err)
 	}
 	// The cache is left to the first check, which finds what the store has made
@@ -222,8 +227,8 @@ func (d *Denylist) put(ctx context.Context, batch Batch) error {
 	return nil
 }
 
-// plainly says whether all that the record can do to one that is cached is to
-// move its end, which a check finds out by itself.
+// plainly says whether all that the record can do to one that is cached, and is no
+// dry run, is to move its end, which a check finds out by itself.
 func (r *Record) plainly() bool {
 	return r.Effect == Refuse && r.Version == 0 && r.IssuedBefore.IsZero()
 }

@@ -35,7 +35,7 @@ type Rules struct {
 // Rules are those of now. Where there has been no rule, it costs one load from
 // memory.
 func (d *Denylist) Rules() Rules {
-	end := d.kinds.rules.Load()
+	end := d.kinds.any.Load()
 	if end == 0 {
 		return Rules{}
 	}

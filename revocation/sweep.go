@@ -29,6 +29,7 @@ func (d *Denylist) sweepIndex() {
 	d.indexes.sweep(d.ended())
 	d.shares.sweep(d.now())
 	d.trials.sweep(d.ended())
+	d.cache.sweep()
 }
 
 func (d *Denylist) sweepStore(ctx context.Context) error {

@@ -141,7 +141,9 @@ func TestAdminKilled(t *testing.T) {
 
 // A Caddy without an admin endpoint has none of this, and does the rest.
 func TestAdminOff(t *testing.T) {
-	c := start(t, strings.Replace(siteWith(), "admin ADMIN", "admin off", 1), newUpstream(t))
+	c := newCaddy(t, t.TempDir(), newUpstream(t))
+	c.asItStands = "it has no admin endpoint"
+	c.launch(strings.Replace(siteWith(), "admin ADMIN", "admin off", 1))
 	a := newAdmin(t, c)
 	if got, err := a.ask(http.MethodGet, "stats", ""); err == nil {
 		t.Errorf("%d %s", got.status, got.body)

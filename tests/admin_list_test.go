@@ -143,7 +143,7 @@ func TestAdminPagesWhileRecordsChange(t *testing.T) {
 	kinds := []string{"session", "jti", "subject", "client", "key"}
 	ids := make([]string, stay)
 	atOnce(stay, func(i int) {
-		body := aboutToken(fmt.Sprintf("stays|%d", i))
+		body := aboutToken(fmt.Sprintf("staying-token|%06d", i))
 		if i%2 == 1 {
 			body = aboutRule(kinds[i%len(kinds)], fmt.Sprintf("stays|%d", i))
 		}
@@ -167,7 +167,7 @@ func TestAdminPagesWhileRecordsChange(t *testing.T) {
 				case 2: // comes, and is soon gone
 					a.change(t, "revoke", aboutRule(kinds[i%len(kinds)], fmt.Sprintf("goes|%d", i), `"expires":"in 1s"`))
 				case 3:
-					a.change(t, "revoke", aboutToken(fmt.Sprintf("goes|%d", i), `"expires":"in 1s"`))
+					a.change(t, "revoke", aboutToken(fmt.Sprintf("going-token|%06d", i), `"expires":"in 1s"`))
 				}
 				changes.Add(1)
 			}

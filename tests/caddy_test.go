@@ -6,6 +6,7 @@ package tests
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -261,6 +262,17 @@ func (c *caddy) reload(caddyfile string) error {
 	request.Header.Set("Cache-Control", "must-revalidate") // also where nothing changed
 	request.Close = true                                   // each configuration has an admin endpoint of its own
 	answer, err := http.DefaultClient.Do(request)
+	for range 5 {
+		// The endpoint of the configuration before may have accepted the connection
+		// as it ended.
+		if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
+			break
+		}
+		if request.Body, err = request.GetBody(); err != nil {
+			return err
+		}
+		answer, err = http.DefaultClient.Do(request)
+	}
 	if err != nil {
 		return err
 	}

@@ -132,6 +132,8 @@ func TestCLITokens(t *testing.T) {
 	ran := c.cli(t, cliNotFound, newToken()+"\n"+one+"\n", "restore")
 	ran.says(t, "restored", "Error: line 1: ")
 	c.wants(t, http.StatusOK, one)
+	ran = c.cli(t, cliFailed, newToken()+"\nBearer "+newToken(), "revoke") // of which the first is done
+	ran.says(t, "refuse", "Error: line 2: ")
 	ran = c.cli(t, cliDone, jwt(`{"exp":1}`), "revoke")
 	ran.says(t, "ended already")
 	if ran.out != "" {
@@ -347,6 +349,7 @@ func TestCLINonsense(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"text":     func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "welcome") },
 		"nothing":  func(http.ResponseWriter, *http.Request) {},
+		"object":   func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") },
 		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
 		"502":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
 	} {
@@ -362,6 +365,7 @@ func TestCLINonsense(t *testing.T) {
 				}
 			}
 			c.cli(t, cliFailed, `{"token":"a-token-of-nonsense"}`, "import", "--patience", "100ms")
+			c.cli(t, cliFailed, "", "export", "--patience", "100ms")
 		})
 	}
 }

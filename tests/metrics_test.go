@@ -215,17 +215,7 @@ func TestMetricsOfWriting(t *testing.T) {
 	c := start(t, siteWith(), newUpstream(t))
 	c.revoke(t, "before")
 	before := c.scrape(t)
-	store := c.names.Replace("STORE")
-	b, err := os.ReadFile(store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(store+".new", b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(store+".new", store); err != nil {
-		t.Fatal(err)
-	}
+	metricsReplaceStore(t, c)
 	for range 3 {
 		c.post(t, url.Values{"token": {"after"}}, "backend", "backend-secret")
 	}
@@ -240,6 +230,23 @@ func TestMetricsOfWriting(t *testing.T) {
 	wrote := `store_last_success_timestamp_seconds{operation="write"}`
 	if now.values[wrote] != before.values[wrote] {
 		t.Error("it is said to have been written to")
+	}
+}
+
+// metricsReplaceStore replaces the file of the store beneath the process, which from
+// then on writes nothing to the old one.
+func metricsReplaceStore(t *testing.T, c *caddy) {
+	t.Helper()
+	store := c.names.Replace("STORE")
+	b, err := os.ReadFile(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(store+".new", b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(store+".new", store); err != nil {
+		t.Fatal(err)
 	}
 }
 

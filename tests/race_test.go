@@ -16,7 +16,7 @@ func TestRevocationsRaceRequests(t *testing.T) {
 	var wrong complaints
 	up := newUpstream(t)
 	up.handle = watchful(&wrong)
-	c := startSampled(t, siteWith(), up, "the log would be 200 MB, and the race half as fast")
+	c := startSampled(t, siteWith(), up, "to log each of 100,000 requests makes the race half as fast")
 	const goroutines = 16
 	crowd := newCrowd(t, c, 2*goroutines)
 	k := newNumbered("race", revocations)

@@ -1,9 +1,12 @@
 package tests
 
 import (
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A reload under load keeps the denylist, refuses no valid token and passes no
@@ -74,4 +77,29 @@ func TestReloadToAnotherStore(t *testing.T) {
 		expect(named("first"), http.StatusUnauthorized)
 		expect(named("second"), http.StatusOK)
 	}
+}
+
+// A configuration that fails after the app was started takes nothing from the one
+// that goes on: not its leeway either.
+func TestAReloadThatFailsLateKeepsTheLeeway(t *testing.T) {
+	with := func(leeway string) string {
+		return strings.Replace(siteWith(), "store bolt STORE", "store bolt STORE\n\t\tleeway "+leeway, 1)
+	}
+	c := start(t, with("1h"), newUpstream(t))
+	a := newAdmin(t, c)
+	a.change(t, "revoke", aboutToken(named("late"), `"expires":"in 1s"`))
+	ended := time.Now().Add(2 * time.Second)
+	taken, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	broken := with("0s") + fmt.Sprintf("http://localhost:%d {\n\trespond ok\n}\n", taken.Addr().(*net.TCPAddr).Port)
+	for range 12 { // Caddy starts its apps in any order
+		if err := c.reload(broken); err == nil || !strings.Contains(err.Error(), "address already in use") {
+			t.Fatalf("a configuration whose port is taken: %v", err)
+		}
+	}
+	time.Sleep(time.Until(ended))
+	a.gate(t, named("late"), http.StatusUnauthorized)
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -127,8 +128,39 @@ func (a *api) refused(answer *http.Response) error {
 	return r
 }
 
+// attempts is how often a request is sent whose connection breaks: a reload resets
+// those that it has not accepted yet. Whatever is asked for may be asked for twice.
+const attempts = 3
+
+// errNonsense says that what came is no answer of the admin API.
+var errNonsense = errors.New("the answer is not one of the admin API")
+
 // ask sends a request and reads the answer, which is JSON.
-func (a *api) ask(ctx context.Context, method, path, contentType string, body []byte, into any) (json.RawMessage, error) {
+func (a *api) ask(ctx context.Context, method, path, contentType string, body []byte, into any) (raw json.RawMessage, err error) {
+	var broken error
+	for range attempts {
+		if raw, err = a.once(ctx, method, path, contentType, body, into); !breaks(err) {
+			break
+		}
+		broken = err
+	}
+	if err != nil && broken != nil { // whoever was there is gone now
+		err = broken
+	}
+	return raw, err
+}
+
+// breaks says whether an error is that of a connection that there was.
+func breaks(err error) bool {
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *api) once(ctx context.Context, method, path, contentType string, body []byte, into any) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errors.New("the admin endpoint does not answer"))
 	defer cancel()
 	answer, err := a.send(ctx, method, path, contentType, body)
@@ -140,12 +172,9 @@ func (a *api) ask(ctx context.Context, method, path, contentType string, body []
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
-	}
 	var line bytes.Buffer
-	if err := json.Compact(&line, raw); err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
+	if json.Unmarshal(raw, into) != nil || json.Compact(&line, raw) != nil {
+		return nil, errNonsense
 	}
 	return line.Bytes(), nil
 }

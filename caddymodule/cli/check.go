@@ -44,6 +44,9 @@ func (c *call) check() error {
 		if err != nil {
 			return left.about(c, line, err)
 		}
+		if found.Matches == nil {
+			return prefixed(line, errNonsense)
+		}
 		refused = refused || found.Refused
 		if c.json {
 			_, err = fmt.Fprintf(c.out, "%s\n", raw)

@@ -208,6 +208,9 @@ func (ex *exporting) stream() error {
 		return err
 	}
 	defer func() { _ = answer.Body.Close() }()
+	if answer.Header.Get("Content-Type") != jsonLines {
+		return errNonsense
+	}
 	in := bufio.NewReaderSize(answer.Body, maxLine)
 	for {
 		line, err := in.ReadSlice('\n')

@@ -133,9 +133,9 @@ func (im *importing) run(chunks <-chan chunk) error {
 func (im *importing) send(chunk []byte, lines int) error {
 	for {
 		var answer imported
-		_, err := im.c.api.ask(im.c.ctx, http.MethodPost, im.path, "application/x-ndjson", chunk, &answer)
+		_, err := im.c.api.ask(im.c.ctx, http.MethodPost, im.path, jsonLines, chunk, &answer)
 		if err == nil && answer.Lines != lines {
-			err = fmt.Errorf("of %d lines that were sent Caddy has read %d", lines, answer.Lines)
+			err = fmt.Errorf("%w: of %d lines that were sent, it speaks of %d", errNonsense, lines, answer.Lines)
 		}
 		if err == nil {
 			im.patience.goesOn()
@@ -146,7 +146,7 @@ func (im *importing) send(chunk []byte, lines int) error {
 			return bad
 		}
 		if err := im.patience.again(im.c.ctx, err); err != nil {
-			return err
+			return im.c.api.explained(im.c.ctx, err)
 		}
 		im.progress.pause(err)
 	}
@@ -170,7 +170,7 @@ func (im *importing) badLine(err error) error {
 	}
 	var answer imported
 	if json.Unmarshal(refused.body, &answer) != nil || len(answer.Bad) != 1 {
-		return err
+		return nil
 	}
 	bad := answer.Bad[0]
 	err = fmt.Errorf("line %d: %s", im.done()+uint64(bad.Line), bad.Error)

@@ -10,6 +10,9 @@ import (
 	"unicode/utf8"
 )
 
+// jsonLines is the content type of an import and an export.
+const jsonLines = "application/x-ndjson"
+
 // lineReader reads lines of bounded length, and counts them.
 type lineReader struct {
 	in *bufio.Reader // whose size is the longest line that is read

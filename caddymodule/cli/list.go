@@ -39,7 +39,7 @@ var listFlags = []struct{ flag, query, what string }{
 	{"by", "client", "The client or the operator who revoked it"},
 	{"effect", "effect", "refuse, count (dry runs) or restored"},
 	{"since", "since", "Revoked at or after this time"},
-	{"until", "until", "Revoked at or before this time"},
+	{"until", "until", "Revoked before this time"},
 	{"after", "after", "Begin after the record with this id"},
 }
 
@@ -73,6 +73,9 @@ func (c *call) list() error {
 		}
 		if _, err := c.api.get(c.ctx, "records", query, &answer); err != nil {
 			return c.api.explained(c.ctx, err)
+		}
+		if answer.Records == nil {
+			return errNonsense
 		}
 		for _, raw := range answer.Records {
 			if err := c.listed(&shown, raw); err != nil {

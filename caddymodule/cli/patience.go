@@ -27,7 +27,7 @@ type patience struct {
 	bound   time.Duration
 	waits   *backoff.ExponentialBackOff
 	since   time.Time
-	reached bool // something did go on
+	reached bool // somebody was there
 }
 
 func (c *call) patience() (*patience, error) {
@@ -74,8 +74,12 @@ func (p *patience) again(ctx context.Context, failed error) error {
 var errInterrupted = errors.New("interrupted")
 
 // worth says whether another try may go better. An address at which nothing
-// listens is wrong unless something went on there before.
+// listens is wrong unless somebody was there before.
 func (p *patience) worth(failed error) bool {
+	if errors.Is(failed, syscall.ECONNREFUSED) || errors.Is(failed, syscall.ENOENT) {
+		return p.reached
+	}
+	p.reached = true
 	var refused *refusal
 	if errors.As(failed, &refused) {
 		switch refused.status {
@@ -84,6 +88,5 @@ func (p *patience) worth(failed error) bool {
 		}
 		return false
 	}
-	nobody := errors.Is(failed, syscall.ECONNREFUSED) || errors.Is(failed, syscall.ENOENT)
-	return p.reached || !nobody
+	return !errors.Is(failed, errNonsense)
 }

@@ -41,6 +41,9 @@ func (c *call) progress(verb string, total int64) *progress {
 			progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionClearOnFinish(),
 			progressbar.OptionFullWidth(),
+			// Nobody but who adds to it may draw the bar: the library's own goroutine
+			// for that looks at it without a lock.
+			progressbar.OptionSetSpinnerChangeInterval(0),
 		)
 	}
 	return p

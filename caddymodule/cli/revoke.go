@@ -106,6 +106,9 @@ func (c *call) decide(path string, d decision) error {
 		if err != nil {
 			return left.about(c, line, err)
 		}
+		if answer.Records == nil {
+			return prefixed(line, errNonsense)
+		}
 		if c.json {
 			_, err = fmt.Fprintf(c.out, "%s\n", raw)
 			return err
@@ -134,9 +137,9 @@ func (o *outcome) about(c *call, line int, err error) error {
 	if line == 0 || !errors.As(err, &refused) || refused.status >= http.StatusInternalServerError {
 		return prefixed(line, err)
 	}
-	code := exitFailed
-	if known, is := errors.AsType[coded](err); is {
-		code = known.code
+	code := exitFailed // also for what would be wrong usage: something may be done
+	if known, is := errors.AsType[coded](err); is && known.code == exitNotFound {
+		code = exitNotFound
 	}
 	if o.code == 0 || code == exitFailed {
 		o.code = code

@@ -58,6 +58,9 @@ func (c *call) stats() error {
 	if err != nil {
 		return c.api.explained(c.ctx, err)
 	}
+	if counted.Records == nil {
+		return errNonsense
+	}
 	if c.json {
 		return json.NewEncoder(c.out).Encode(map[string]json.RawMessage{"stats": rawStats, "sync": rawSync})
 	}

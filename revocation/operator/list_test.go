@@ -52,6 +52,9 @@ func TestList(t *testing.T) {
 			if kind.IssuedBefore() {
 				r.IssuedBefore = t0
 			}
+			if kind == revocation.KindUsed { // which is never reversed
+				r.Effect = revocation.Refuse
+			}
 			stored = append(stored, r)
 		}
 	}

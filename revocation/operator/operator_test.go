@@ -85,6 +85,7 @@ func TestOrder(t *testing.T) {
 		"subject":               {operator.Order{Target: rule("subject", "a")}, t0, t0.Add(retain)},
 		"client, past":          {operator.Order{Target: rule("client", "a"), IssuedBefore: t0.Add(-time.Hour)}, t0.Add(-time.Hour), t0.Add(retain - time.Hour)},
 		"key, future":           {operator.Order{Target: rule("key", "a"), IssuedBefore: t0.Add(retain)}, t0.Add(retain), t0.Add(2 * retain)},
+		"the end of all time":   {operator.Order{Target: rule("key", "a"), IssuedBefore: revocation.MaxExpires}, revocation.MaxExpires, revocation.MaxExpires},
 		"issuer, both":          {operator.Order{Target: rule("issuer", ""), IssuedBefore: later, Expires: later}, later, later},
 		"part of a millisecond": {operator.Order{Target: rule("issuer", ""), IssuedBefore: t0.Add(1), Expires: later}, t0.Add(time.Millisecond), later},
 	} {

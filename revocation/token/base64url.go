@@ -155,7 +155,7 @@ func init() {
 }
 
 // decodeInto is decode that makes do with some room where that is enough. It is
-// for each token that claims are read of, and twice as quick as encoding/base64.
+// for each token whose claims are read, and half again as quick as encoding/base64.
 func decodeInto(room []byte, s string) []byte {
 	const slack = 8 // the last write is one of eight bytes
 	if cap(room) < base64.RawURLEncoding.DecodedLen(len(s))+slack {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 // headerForm says what the first segment of a token announces, and whether it is
@@ -20,8 +21,9 @@ func headerForm(segment string) (form Form, asIssued bool) {
 	}
 	form, asIssued = readHeader(segment), isCanonical(segment)
 	if form != Opaque && len(segment) <= maxSeenHeader {
-		kids, _ := kidsIn(decode(segment)) // of an object, as there is a form
-		seen.Store(&seenHeader{strings.Clone(segment), form, asIssued, kids})
+		if kids, ok := kidsIn(decode(segment)); ok {
+			seen.Store(&seenHeader{strings.Clone(segment), form, asIssued, kids})
+		}
 	}
 	return form, asIssued
 }
@@ -37,7 +39,7 @@ func headerKids(segment string) (kids []string, ok bool) {
 
 // almostHeader says whether what is no header of a JWS could be one to a reader who
 // does not mind the case of names, or knows more than JSON: other numbers, other
-// encodings, other quotes.
+// quotes, comments, and encodings in which every other byte is zero.
 func almostHeader(segment string) bool {
 	b := decode(segment)
 	if bytes.IndexByte(b, '{') < 0 {
@@ -46,11 +48,23 @@ func almostHeader(segment string) bool {
 	if list, ok := members(b); ok {
 		return slices.ContainsFunc(list, func(m member) bool { return strings.EqualFold(m.name, "alg") })
 	}
-	if json.Valid(b) {
+	wide := bytes.IndexByte(b[:min(len(b), 4)], 0) >= 0
+	if json.Valid(b) || !wide && !utf8.Valid(b) { // as is what stands before a header in a list of tokens
 		return false
 	}
-	b = bytes.ReplaceAll(b, []byte{0}, nil) // UTF-16, and UTF-32
-	return bytes.Contains(b, []byte("alg")) || bytes.Contains(b, []byte(`\u006`))
+	b, ok := almostObject(b)
+	return ok && (bytes.Contains(b, []byte("alg")) || bytes.Contains(b, []byte(`\u006`)))
+}
+
+// almostObject says whether what is no JSON could be an object to some reader, and
+// returns it without zeros.
+func almostObject(b []byte) (plain []byte, ok bool) {
+	b = bytes.ReplaceAll(b, []byte{0}, nil)
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		b = bytes.TrimPrefix(b, []byte(mark))
+	}
+	b = bytes.TrimLeft(b, " \t\r\n")
+	return b, bytes.IndexByte(b, '{') >= 0 && strings.IndexByte("{/#)", b[0]) >= 0
 }
 
 func seenAt(segment string) *atomic.Pointer[seenHeader] {
@@ -140,16 +154,15 @@ func memberForm(name []byte) Form {
 	return Opaque
 }
 
-func parseHeader(b []byte) Form {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(b, &members) != nil {
+// parseHeader reads any header. Whatever stands behind it does not matter, as it
+// does not to Jackson.
+func parseHeader(b []byte) (form Form) {
+	list, ok := members(b)
+	if !ok {
 		return Opaque
 	}
-	if _, ok := members["enc"]; ok {
-		return JWE
+	for _, m := range list {
+		form = max(form, memberForm([]byte(m.name)))
 	}
-	if _, ok := members["alg"]; ok {
-		return JWS
-	}
-	return Opaque
+	return form
 }

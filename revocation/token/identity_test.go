@@ -59,7 +59,7 @@ func TestForm(t *testing.T) {
 		{`{"typ":"JWT"}`, Opaque},
 		{`{"ALG":"RS256"}`, Opaque},
 		{`{"alg":"RS256"`, Opaque},
-		{`{"alg":"RS256"}{`, Opaque},
+		{`{"alg":"RS256"}{`, JWS},
 		{`["alg"]`, Opaque},
 		{`"alg"`, Opaque},
 		{`alg`, Opaque},
@@ -156,7 +156,6 @@ func encode(s string) string { return base64.RawURLEncoding.EncodeToString([]byt
 func TestAlmostHeader(t *testing.T) {
 	for header, want := range map[string]bool{
 		`{"ALG":"RS256"}`:                             true,
-		`{"alg":"RS256"}{`:                            true,
 		`{"alg":"RS256","n":NaN}`:                     true,
 		`{"\u0061lg":"RS256","n":Infinity}`:           true,
 		"\ufeff" + `{"alg":"RS256"}`:                  true,
@@ -172,6 +171,18 @@ func TestAlmostHeader(t *testing.T) {
 	} {
 		if id := Identify(encode(header) + ".e30.c2ln"); id.Ambiguous != want || id.Form != Opaque {
 			t.Errorf("%q: %+v", header, id)
+		}
+	}
+}
+
+// A list in which a JWS stands behind other tokens is not itself one, in
+// whichever way.
+func TestListBeforeAHeader(t *testing.T) {
+	for i := range 64 {
+		for _, other := range []string{strings.Repeat("o", i), strings.Repeat("e3", i), "Bearer " + strings.Repeat("A", i)} {
+			if id := Identify(other + ", " + exampleJWS); id.Ambiguous {
+				t.Errorf("%q is not clear", other)
+			}
 		}
 	}
 }

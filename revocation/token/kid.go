@@ -53,12 +53,18 @@ func serializedKids(b []byte) (kids []string, ok bool) {
 	return slices.Compact(kids), ok
 }
 
-// kidsIn are those of a header. It answers false for what is no header.
+// kidsIn are those of a header. It answers false for what is no header, and where
+// there are too many.
 func kidsIn(header []byte) (kids []string, ok bool) {
 	list, ok := members(header)
 	for _, m := range list {
-		if kid, is := literal(m.value); is && strings.EqualFold(m.name, "kid") && !slices.Contains(kids, kid) {
-			kids = append(kids, kid)
+		if !strings.EqualFold(m.name, "kid") {
+			continue
+		}
+		if kid, is := literal(m.value); is && !slices.Contains(kids, kid) {
+			if kids = append(kids, kid); len(kids) > maxTexts {
+				return nil, false
+			}
 		}
 	}
 	return kids, ok

@@ -58,7 +58,8 @@ func (n *Names) read(r *reading, payload string, kinds revocation.KindSet) (ok b
 	if !ok {
 		// Some readers know more than JSON: other numbers (Python), other encodings
 		// (Python), other quotes and comments (Gson, and so Nimbus).
-		return bytes.IndexByte(raw, '{') < 0 || json.Valid(raw)
+		_, almost := almostObject(raw)
+		return !almost
 	}
 	for _, m := range claims {
 		if at := n.findFold(m.name); at >= 0 && !n.take(r, at, m.name, m.value, kinds) {

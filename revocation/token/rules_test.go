@@ -116,6 +116,27 @@ func TestSessions(t *testing.T) {
 	}
 }
 
+// A header can have as many keys as there is room in a request: to compare each with
+// all before it would take seconds.
+func TestTooManyKeys(t *testing.T) {
+	is := func(kids int) (list []string, ok bool) {
+		header := encode(`{"alg":"ES256",` + several("kid", kids) + `"a":1}`)
+		for range 2 { // the second time it may be known
+			headerForm(header)
+			list, ok = headerKids(header)
+		}
+		return list, ok
+	}
+	if list, ok := is(maxTexts); !ok || len(list) != maxTexts {
+		t.Errorf("%d keys: %d, %t", maxTexts, len(list), ok)
+	}
+	for _, kids := range []int{maxTexts + 1, 50_000} {
+		if list, ok := is(kids); ok || list != nil {
+			t.Errorf("%d keys: %d, %t", kids, len(list), ok)
+		}
+	}
+}
+
 // The session of a token is found in whichever writing it is presented, unless
 // the gate refuses that writing anyway.
 func TestSessionsOfDisguises(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -80,7 +81,7 @@ func (d database) missing(expr parser.Expr) (list []string) {
 	var all []series
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		if selector, ok := node.(*parser.VectorSelector); ok {
-			of := d.selects([]*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, selector.Name)})
+			of := d.selects([]*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, selector.Name)})
 			list = append(list, missingOf(selector, of)...)
 			all = append(all, of...)
 		}
