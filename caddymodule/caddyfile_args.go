@@ -32,10 +32,6 @@ func options(d *caddyfile.Dispenser, unmarshal func(*caddyfile.Dispenser) error,
 	return nil
 }
 
-func notSupported(d *caddyfile.Dispenser) error {
-	return d.Errf("%s is not supported by this version", d.Val())
-}
-
 // one is the only argument of an option.
 func one(d *caddyfile.Dispenser) (string, error) {
 	option := d.Val()
