@@ -28,6 +28,11 @@ type receiver struct {
 	cursor []byte
 	held   []revocation.Record // delivered, and not stored yet; see hold
 
+	doubt     *doubt
+	repairing atomic.Bool   // there is something that the feed may lack; also before makeWhole runs
+	answering atomic.Bool   // an answer is about to be sent
+	early     chan struct{} // has a heartbeat sent at once
+
 	whole    atomic.Bool // makeWhole does not run
 	repaired atomic.Bool // it has sent all that was lacking
 
@@ -49,7 +54,7 @@ const maxSent = 1024
 
 func newReceiver(ctx context.Context, n *Node) *receiver {
 	n.begun()
-	r := &receiver{node: n, sent: make(map[uint64]heartbeat)}
+	r := &receiver{node: n, doubt: n.newDoubt(), early: make(chan struct{}, 1), sent: make(map[uint64]heartbeat)}
 	r.ctx, r.end = context.WithCancelCause(ctx)
 	r.moved()
 	return r
@@ -65,6 +70,15 @@ func (r *receiver) Snapshot(why string) error {
 	r.seen = newSeen()
 	if err := r.node.list.Receive(r.ctx, nil, revocation.NoCursor); err != nil {
 		return fmt.Errorf("giving up the cursor: %w", err)
+	}
+	knows, err := r.node.knowsAny(r.ctx)
+	if err != nil {
+		return err
+	}
+	r.repairing.Store(knows)
+	select {
+	case r.early <- struct{}{}: // for the others to hear it soon
+	default:
 	}
 	r.moved()
 	return nil
@@ -148,8 +162,36 @@ func (r *receiver) Beat(beat uint64) error {
 			return fmt.Errorf("keeping the cursor: %w", err)
 		}
 	}
+	now := r.node.elapsed()
+	if !r.doubt.heartbeat(heard.sent, now) {
+		r.node.waits(r.doubt.waits(now))
+		return nil
+	}
 	r.node.heard(heard.sent)
 	return nil
+}
+
+// Note implements [Receiver].
+func (r *receiver) Note(b []byte) error {
+	n, ok := parseNote(b)
+	if !ok {
+		return nil
+	}
+	r.moved()
+	r.doubt.note(n, r.node.elapsed())
+	if n.what == noteQuestion && !r.repairing.Load() && r.answering.CompareAndSwap(false, true) {
+		r.helpers.Go(r.answer)
+	}
+	return nil
+}
+
+// answer answers the last question, unless another node was faster.
+func (r *receiver) answer() {
+	sleep(r.ctx, rand.N(r.node.options.Beat/4+1))
+	r.answering.Store(false)
+	if question, ok := r.doubt.unanswered(); ok && r.ctx.Err() == nil {
+		r.node.tell(r.ctx, noteAnswer, question)
+	}
 }
 
 // errForgotten ends a Sync so that the next delivers all that the feed has, and
@@ -166,6 +208,7 @@ func (r *receiver) makeWhole(seen *seen) {
 			return
 		}
 		r.repaired.Store(true)
+		r.repairing.Store(false)
 	}
 	if err := r.node.pay(r.ctx); err != nil {
 		r.end(fmt.Errorf("sending again: %w", err))
@@ -182,9 +225,11 @@ func (r *receiver) keepBeating() {
 	defer ticker.Stop()
 	for beat := rand.Uint64(); ; beat++ {
 		r.beat(ctx, beat)
+		r.say(ctx)
 		select {
 		case <-ctx.Done():
 			return
+		case <-r.early:
 		case <-ticker.C:
 		}
 		if !r.busy.Load() && r.node.elapsed()-time.Duration(r.progress.Load()) > options.Silence {
@@ -205,4 +250,15 @@ func (r *receiver) beat(ctx context.Context, beat uint64) {
 	ctx, cancel := context.WithTimeout(ctx, r.node.options.Silence)
 	defer cancel()
 	_ = r.node.engine.Beat(ctx, beat)
+}
+
+// say tells the other nodes what they have to know of this one.
+func (r *receiver) say(ctx context.Context) {
+	since := r.node.elapsed() - r.node.options.Beat
+	if r.repairing.Load() && !r.doubt.said(since) {
+		r.node.tell(ctx, noteRepairing, r.doubt.self)
+	}
+	if question, asks := r.doubt.question(since); asks {
+		r.node.tell(ctx, noteQuestion, question)
+	}
 }

@@ -138,6 +138,7 @@ func join(urls []string) (list string) {
 }
 
 func (e *Engine) records() string         { return e.c.Prefix + ".records" }
+func (e *Engine) notes() string           { return e.c.Prefix + ".notes" }
 func (e *Engine) beats(who string) string { return e.c.Prefix + ".beat." + who }
 
 // Apply implements [cluster.Engine]. All records are one message, which lives as
@@ -177,6 +178,11 @@ const overhead = 1024
 // Beat implements [cluster.Engine].
 func (e *Engine) Beat(ctx context.Context, beat uint64) error {
 	return e.send(ctx, e.beats(e.node), []byte(strconv.FormatUint(beat, 10)), time.Minute)
+}
+
+// Note implements [cluster.Engine].
+func (e *Engine) Note(ctx context.Context, note []byte) error {
+	return e.send(ctx, e.notes(), note, time.Minute)
 }
 
 // forever is the time from which on a message is kept until it is removed; the

@@ -40,7 +40,7 @@ func newNode(t testing.TB, c Config) *node {
 		t.Fatal(err)
 	}
 	n := &node{cluster.Join(list, engine, cluster.Options{
-		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: 300 * time.Millisecond,
+		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: 300 * time.Millisecond, Settle: 300 * time.Millisecond,
 	}), t, list}
 	t.Cleanup(func() {
 		if err := n.Close(); err != nil {

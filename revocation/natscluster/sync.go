@@ -86,7 +86,7 @@ func (f *feed) open(ctx context.Context, encoded []byte) error {
 		Description:       "a gateway of caddy-token-revocation",
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       at.Sequence + 1,
-		FilterSubjects:    []string{f.engine.records(), f.engine.beats(f.engine.node)},
+		FilterSubjects:    []string{f.engine.records(), f.engine.notes(), f.engine.beats(f.engine.node)},
 		AckPolicy:         jetstream.AckNonePolicy,
 		MaxDeliver:        1,
 		MemoryStorage:     true,
@@ -197,7 +197,14 @@ func (f *feed) message(ctx context.Context, m jetstream.Msg) error {
 		return fmt.Errorf("%w: message %d of the consumer follows %d", cluster.ErrGap, meta.Sequence.Consumer, f.received)
 	}
 	f.received, f.place = meta.Sequence.Consumer, meta.Sequence.Stream
-	if m.Subject() != f.engine.records() {
+	switch m.Subject() {
+	case f.engine.records():
+	case f.engine.notes():
+		if err := f.deliver(ctx); err != nil {
+			return err
+		}
+		return f.to.Note(m.Data())
+	default:
 		beat, err := strconv.ParseUint(string(m.Data()), 10, 64)
 		if err != nil {
 			return fmt.Errorf("%w: a heartbeat that is none", cluster.ErrForeign)
