@@ -167,9 +167,9 @@ func (r *receiver) makeWhole(seen *seen) {
 		}
 		r.repaired.Store(true)
 	}
-	if err := r.node.pay(r.ctx); err != nil {
-		r.end(fmt.Errorf("sending again: %w", err))
-	}
+	// What is still owed is sent with the next heartbeat: an engine that takes nothing
+	// more has much to tell all the same.
+	_ = r.node.pay(r.ctx)
 }
 
 var errSilence = errors.New("the engine has been silent")
@@ -181,21 +181,26 @@ func (r *receiver) keepBeating() {
 	ticker := time.NewTicker(options.Beat)
 	defer ticker.Stop()
 	for beat := rand.Uint64(); ; beat++ {
-		r.beat(ctx, beat)
+		err := r.beat(ctx, beat)
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
 		if !r.busy.Load() && r.node.elapsed()-time.Duration(r.progress.Load()) > options.Silence {
-			r.end(errSilence)
+			if err != nil {
+				err = fmt.Errorf("%w: %w", errSilence, err)
+			} else {
+				err = errSilence
+			}
+			r.end(err)
 			return
 		}
 	}
 }
 
-// beat sends one. That it fails shows in that none comes by.
-func (r *receiver) beat(ctx context.Context, beat uint64) {
+// beat sends one. That it fails shows in that none comes by, and says why.
+func (r *receiver) beat(ctx context.Context, beat uint64) error {
 	r.mu.Lock()
 	if len(r.sent) >= maxSent {
 		clear(r.sent)
@@ -204,5 +209,5 @@ func (r *receiver) beat(ctx context.Context, beat uint64) {
 	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, r.node.options.Silence)
 	defer cancel()
-	_ = r.node.engine.Beat(ctx, beat)
+	return r.node.engine.Beat(ctx, beat)
 }

@@ -20,8 +20,9 @@ import (
 // node is a denylist that is part of a cluster.
 type node struct {
 	*cluster.Node
-	t    testing.TB
-	list *revocation.Denylist
+	t      testing.TB
+	list   *revocation.Denylist
+	engine *Engine
 }
 
 // newNode joins a cluster, and does not wait for it.
@@ -41,7 +42,7 @@ func newNode(t testing.TB, c Config) *node {
 	}
 	n := &node{cluster.Join(list, engine, cluster.Options{
 		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: 300 * time.Millisecond,
-	}), t, list}
+	}), t, list, engine}
 	t.Cleanup(func() {
 		if err := n.Close(); err != nil {
 			t.Errorf("closing a node: %v", err)
