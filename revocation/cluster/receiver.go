@@ -175,28 +175,33 @@ func (r *receiver) makeWhole(seen *seen) {
 var errSilence = errors.New("the engine has been silent")
 
 // keepBeating sends heartbeats until ctx ends, and ends the Sync if nothing comes
-// of them.
+// of them. One that could not be sent is followed sooner: the node is level only
+// once one has come by.
 func (r *receiver) keepBeating() {
-	ctx, options := r.ctx, &r.node.options
-	ticker := time.NewTicker(options.Beat)
-	defer ticker.Stop()
+	options := &r.node.options
 	for beat := rand.Uint64(); ; beat++ {
-		err := r.beat(ctx, beat)
-		select {
-		case <-ctx.Done():
+		wait := options.Beat
+		err := r.beat(r.ctx, beat)
+		if err != nil {
+			wait /= 4
+		}
+		if sleep(r.ctx, wait); r.ctx.Err() != nil {
 			return
-		case <-ticker.C:
 		}
 		if !r.busy.Load() && r.node.elapsed()-time.Duration(r.progress.Load()) > options.Silence {
-			if err != nil {
-				err = fmt.Errorf("%w: %w", errSilence, err)
-			} else {
-				err = errSilence
-			}
-			r.end(err)
+			r.end(silent(err))
 			return
 		}
 	}
+}
+
+// silent is why a Sync of which nothing came has ended: also that the last
+// heartbeat failed, if it did.
+func silent(beat error) error {
+	if beat == nil {
+		return errSilence
+	}
+	return fmt.Errorf("%w: %w", errSilence, beat)
 }
 
 // beat sends one. That it fails shows in that none comes by, and says why.
