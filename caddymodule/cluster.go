@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -60,9 +61,30 @@ func (m *membership) Destruct() error {
 	return nil
 }
 
+const clusterNamespace = appName + ".clusters"
+
+// builtIn says whether this Caddy has an engine, and if not, what to do about it.
+func builtIn(engine string) error {
+	id := clusterNamespace + "." + engine
+	if _, err := caddy.GetModule(id); err == nil {
+		return nil
+	}
+	switch engine {
+	case "postgres", "redis":
+		return fmt.Errorf("cluster %s is not supported by this version", engine)
+	}
+	return fmt.Errorf("cluster %s is not in this Caddy: build it with the package that has the module %s (xcaddy build --with <package>)", engine, id)
+}
+
 func (a *App) provisionCluster(ctx caddy.Context) error {
 	if len(a.ClusterRaw) == 0 {
 		return nil
+	}
+	var named struct{ Engine string }
+	if err := json.Unmarshal(a.ClusterRaw, &named); err == nil && named.Engine != "" {
+		if err := builtIn(named.Engine); err != nil {
+			return err
+		}
 	}
 	module, err := ctx.LoadModule(a, "ClusterRaw")
 	if err != nil {
