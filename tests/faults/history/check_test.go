@@ -229,6 +229,9 @@ func TestFile(t *testing.T) {
 	for _, e := range h {
 		file.Add(e)
 	}
+	if events, err := file.Events(); err != nil || len(events) != len(h) {
+		t.Errorf("%d of %d events: %v", len(events), len(h), err)
+	}
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func Create(path string) (*File, error) {
 // Now is the time of the history.
 func (f *File) Now() time.Duration { return time.Since(f.began) }
 
-// Add appends an event. That it cannot be written is said by Flush.
+// Add appends an event. That it cannot be written is said later.
 func (f *File) Add(e Event) {
 	line, err := json.Marshal(e)
 	f.mu.Lock()
@@ -45,24 +45,42 @@ func (f *File) Add(e Event) {
 	f.err = errors.Join(f.err, err)
 }
 
-// Flush sees to it that all that was added can be read.
-func (f *File) Flush() error {
+// Close ends the history.
+func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return errors.Join(f.err, f.to.Flush())
+	return errors.Join(f.err, f.to.Flush(), f.file.Close())
 }
 
-// Close ends the history.
-func (f *File) Close() error { return errors.Join(f.Flush(), f.file.Close()) }
+// Events returns all that was added so far.
+func (f *File) Events() ([]Event, error) {
+	f.mu.Lock()
+	err := errors.Join(f.err, f.to.Flush())
+	info, err2 := f.file.Stat()
+	f.mu.Unlock()
+	if err := errors.Join(err, err2); err != nil {
+		return nil, err
+	}
+	file, err := os.Open(f.file.Name())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	return parse(io.LimitReader(file, info.Size()))
+}
 
 // Read returns the events of a file.
-func Read(path string) (events []Event, err error) {
+func Read(path string) ([]Event, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
-	decoder := json.NewDecoder(bufio.NewReader(file))
+	return parse(file)
+}
+
+func parse(from io.Reader) (events []Event, err error) {
+	decoder := json.NewDecoder(bufio.NewReader(from))
 	decoder.DisallowUnknownFields()
 	for {
 		var e Event
