@@ -2,7 +2,9 @@ package faults
 
 import (
 	"math/rand/v2"
+	"net/http"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -38,6 +40,9 @@ func faults() []fault {
 		{"nothing comes or goes", func(s *system) { s.blocked(s.any(), []string{out, back}, hold) }},
 		{"nothing comes", func(s *system) { s.blocked(s.any(), []string{back}, hold) }},
 		{"nothing goes", func(s *system) { s.blocked(s.any(), []string{out}, hold) }},
+		{"a request takes longer than nothing comes or goes", func(s *system) {
+			s.longRequest(rand.IntN(len(s.gateways)))
+		}},
 		{"connections are reset", func(s *system) { s.reset(s.any(), hold) }},
 		{"the network is narrow", func(s *system) {
 			s.any().spoiled("bandwidth", map[string]int{"rate": 4}, []string{out, back}, func() { time.Sleep(hold) })
@@ -84,6 +89,24 @@ func (s *system) withoutEngine(which []int, d time.Duration) {
 	for _, i := range which {
 		s.engine.servers[i].launch()
 	}
+}
+
+// longRequest begins a request, with a token that was revoked long ago, at a gateway
+// that cannot know that yet, and ends it when the gateway can.
+func (s *system) longRequest(at int) {
+	g, other := s.gateways[at], s.gateways[(at+1)%len(s.gateways)]
+	token := newToken()
+	well := make(chan struct{})
+	var request sync.WaitGroup
+	s.blockedWhile(g, []string{out, back}, func() {
+		s.until("it is revoked elsewhere", func() bool { return other.revoke(token) == http.StatusOK })
+		time.Sleep(hold)
+		request.Go(func() { g.askSlowly(token, func() { <-well }) })
+		time.Sleep(10 * tick)
+	})
+	s.until(g.name+" is well, and knows", func() bool { return g.well() && g.ask(token, false) == http.StatusUnauthorized })
+	close(well)
+	request.Wait()
 }
 
 // still stops a process for a while.

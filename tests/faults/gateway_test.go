@@ -58,6 +58,7 @@ const caddyfile = `
 http://%s {
 	token_revocation {
 		rate_limit 1000000 1s
+		token form access_token
 	}
 	reverse_proxy %s
 }
@@ -147,10 +148,10 @@ const (
 )
 
 // send sends a request; status 0 is that it was not answered.
-func (g *gateway) send(timeout time.Duration, method, address, body string, header map[string]string) (status int, answer []byte) {
+func (g *gateway) send(timeout time.Duration, method, address string, body io.Reader, header map[string]string) (status int, answer []byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
 		return 0, nil
 	}
@@ -173,7 +174,7 @@ func (g *gateway) send(timeout time.Duration, method, address, body string, head
 func (g *gateway) revoke(token string) (status int) {
 	e := history.Event{Kind: history.Revoke, Begin: g.written.Now(), Gateway: g.name, Token: token}
 	form := url.Values{"token": {token}, "client_id": {"backend"}, "client_secret": {"backend-secret"}}
-	e.Status, _ = g.send(revokeTimeout, http.MethodPost, "http://"+g.address+"/token/revocation", form.Encode(),
+	e.Status, _ = g.send(revokeTimeout, http.MethodPost, "http://"+g.address+"/token/revocation", strings.NewReader(form.Encode()),
 		map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
 	g.tokens.note(token, e.Status == http.StatusOK, func() { e.End = g.written.Now() })
 	g.written.Add(e)
@@ -184,8 +185,30 @@ func (g *gateway) revoke(token string) (status int) {
 func (g *gateway) ask(token string, final bool) (status int) {
 	e := history.Event{Kind: history.Ask, Gateway: g.name, Token: token, Request: g.next.Add(1), Final: final}
 	e.Begin = g.written.Now()
-	e.Status, _ = g.send(askTimeout, http.MethodGet, "http://"+g.address+"/", "",
+	e.Status, _ = g.send(askTimeout, http.MethodGet, "http://"+g.address+"/", nil,
 		map[string]string{"Authorization": "Bearer " + token, "X-Request": strconv.FormatInt(e.Request, 10)})
+	e.End = g.written.Now()
+	g.written.Add(e)
+	return e.Status
+}
+
+// askSlowly is ask with a body of which the second half is sent when meanwhile
+// returns.
+func (g *gateway) askSlowly(token string, meanwhile func()) (status int) {
+	body, to := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(to, "of=a&form=")
+		time.Sleep(tick) // in which the gateway looks at what there is
+		meanwhile()
+		_, _ = io.WriteString(to, "that&is=slow")
+		_ = to.Close()
+	}()
+	e := history.Event{Kind: history.Ask, Gateway: g.name, Token: token, Request: g.next.Add(1)}
+	e.Begin = g.written.Now()
+	e.Status, _ = g.send(patience, http.MethodPost, "http://"+g.address+"/", body, map[string]string{
+		"Authorization": "Bearer " + token, "X-Request": strconv.FormatInt(e.Request, 10),
+		"Content-Type": "application/x-www-form-urlencoded",
+	})
 	e.End = g.written.Now()
 	g.written.Add(e)
 	return e.Status
@@ -207,7 +230,7 @@ type standing struct {
 // report asks a gateway what it says of itself, and writes it down.
 func (g *gateway) report() (said standing, ok bool) {
 	e := history.Event{Kind: history.Report, Begin: g.written.Now(), Gateway: g.name}
-	status, answer := g.send(reportTimeout, http.MethodGet, "http://"+g.admin+"/token_revocation/sync", "", nil)
+	status, answer := g.send(reportTimeout, http.MethodGet, "http://"+g.admin+"/token_revocation/sync", nil, nil)
 	e.End = g.written.Now()
 	if status == http.StatusOK && json.Unmarshal(answer, &said) == nil {
 		e.Status, e.Ready, e.Level = status, said.Ready, said.Cluster.Level

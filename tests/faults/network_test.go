@@ -35,9 +35,11 @@ func (g *gateway) spoiled(kind string, attributes map[string]int, directions []s
 
 // blocked cuts a gateway off in the directions given, so that nobody is told.
 func (s *system) blocked(g *gateway, directions []string, d time.Duration) {
-	g.spoiled("timeout", nil, directions, func() {
-		s.cut([]*gateway{g}, func() { time.Sleep(d) })
-	})
+	s.blockedWhile(g, directions, func() { time.Sleep(d) })
+}
+
+func (s *system) blockedWhile(g *gateway, directions []string, hold func()) {
+	g.spoiled("timeout", nil, directions, func() { s.cut([]*gateway{g}, hold) })
 }
 
 // reset resets all connections of a gateway as soon as something is said.

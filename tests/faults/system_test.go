@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -215,7 +216,8 @@ func about(events []history.Event, v history.Violation) string {
 			near = near && e.Gateway == v.Event.Gateway
 		}
 		if near {
-			lines = append(lines, fmt.Sprintf("%+v", e))
+			line, _ := json.Marshal(e)
+			lines = append(lines, string(line))
 		}
 	}
 	return strings.Join(last(lines, 60), "\n")
