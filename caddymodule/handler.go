@@ -215,13 +215,16 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request) gate.Decision {
 	if err != nil {
 		return h.unknowing(gate.Decision{Scheme: "Bearer", Tokens: 1, Err: err})
 	}
+	// Asked for first, too: a check can take as long as a body does to come in, and
+	// what was looked up before there was word again was not known then.
+	fresh := h.app.fresh()
 	decision := h.gate.Check(list, w, r)
 	if errors.Is(decision.Err, revocation.ErrClosed) { // a reload came in between
 		if list := running(); list != nil {
 			decision = h.gate.Check(list, w, r)
 		}
 	}
-	if decision.Reason == gate.Passed && decision.Tokens > 0 && !h.app.fresh() {
+	if decision.Reason == gate.Passed && decision.Tokens > 0 && !(fresh && h.app.fresh()) {
 		decision.Err = errStale
 		return h.unknowing(decision)
 	}
