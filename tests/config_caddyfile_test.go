@@ -177,13 +177,10 @@ func TestConfiguration(t *testing.T) {
 	})
 	t.Run("later", func(t *testing.T) {
 		global := func(lines string) string { return "{\n\ttoken_revocation {\n" + lines + "\n\t}\n}\n" }
-		directive := func(lines string) string { return ":1 {\n\ttoken_revocation {\n" + lines + "\n\t}\n}\n" }
 		for word, caddyfile := range map[string]string{
-			"cluster":                global("cluster nats nats://a { # HERE\n credentials x\n }"),
-			"max_staleness":          global("max_staleness 30s # HERE"),
-			"when_unavailable":       global("when_unavailable allow # HERE"),
-			"when_unavailable allow": directive("when_unavailable allow # HERE"),
-			"store memory":           global("store memory # HERE"),
+			"cluster postgres": global("cluster postgres postgres://a # HERE"),
+			"cluster redis":    global("cluster redis redis://a { # HERE\n }"),
+			"store memory":     global("store memory # HERE"),
 		} {
 			line := 1 + strings.Count(caddyfile[:strings.Index(caddyfile, "# HERE")], "\n")
 			why := errorOf(t, c.askAdmin(t, "/adapt", "text/caddyfile", caddyfile))
@@ -296,7 +293,7 @@ func TestConfigurationCommands(t *testing.T) {
 			}
 			for _, mistake := range []struct{ old, new, want string }{
 				{"cache 16MiB", "cash 16MiB", "token_revocation has no option"},
-				{"cache 16MiB", "cluster nats nats://a", "cluster is not supported"},
+				{"cache 16MiB", "cluster redis redis://a", "cluster redis is not supported"},
 				{"realm api", "realm the api", "realm takes one argument"},
 			} {
 				out, ok := run(t, strings.Replace(wholeCaddyfile, mistake.old, mistake.new, 1), command)
