@@ -205,7 +205,11 @@ func (a *App) Start() error {
 		return err
 	}
 	a.tuned = true
-	return list.Tune(a.options())
+	if err := list.Tune(a.options()); err != nil {
+		return err
+	}
+	a.awaitCluster()
+	return nil
 }
 
 // Stop does nothing: requests that began before may still need the denylist.
@@ -217,13 +221,13 @@ func (a *App) Cleanup() error {
 		_, _ = published.Delete(name) // which has nothing to close
 	}
 	a.kept = nil
-	a.leave()
+	left := a.leave()
 	if a.key == "" {
-		return nil
+		return left
 	}
 	key := a.key
 	a.key = ""
-	return errors.Join(a.retune(), release(key))
+	return errors.Join(left, a.retune(), release(key))
 }
 
 // retune lets the denylist be as the configuration that runs has it: where this one
