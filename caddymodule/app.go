@@ -96,6 +96,7 @@ type App struct {
 	cluster    ClusterModule // nil if the node stands alone
 	member     *membership   // of it
 	clusterKey string        // under which member was acquired; empty if it was not
+	joins      bool          // this app is the first to be a member
 	kept       []string      // what the app has in the pool of what was published
 	tuned      bool          // the denylist is as this app wants it, or was
 

@@ -38,9 +38,10 @@ type membership struct {
 	err  error
 }
 
-func joinedTo(key string) *membership {
-	m, _, _ := memberships.LoadOrNew(key, func() (caddy.Destructor, error) { return new(membership), nil })
-	return m.(*membership)
+// joinedTo returns the membership with a key, and whether there was none before.
+func joinedTo(key string) (m *membership, added bool) {
+	value, there, _ := memberships.LoadOrNew(key, func() (caddy.Destructor, error) { return new(membership), nil })
+	return value.(*membership), !there
 }
 
 // join makes the denylist part of the cluster, unless it is already.
@@ -98,7 +99,7 @@ func (a *App) provisionCluster(ctx caddy.Context) error {
 		return fmt.Errorf("cluster: %T is not a cluster of token_revocation", module)
 	}
 	a.clusterKey = a.key + "\n" + a.cluster.Resource()
-	a.member = joinedTo(a.clusterKey)
+	a.member, a.joins = joinedTo(a.clusterKey)
 	return nil
 }
 
@@ -118,11 +119,11 @@ func (a *App) joined(list *revocation.Denylist, err error) (*revocation.Denylist
 // no word from its cluster.
 const reloadTimeout = 5 * time.Second
 
-// awaitCluster waits for the first word from the cluster, on a reload: till then the
+// awaitCluster waits for the first word from a cluster that a reload has added: till then the
 // configuration before answers. The first configuration is not held up, and a cluster
 // that does not answer keeps no configuration from running.
 func (a *App) awaitCluster() {
-	if a.member == nil || caddy.ActiveContext().Context == nil {
+	if !a.joins || caddy.ActiveContext().Context == nil {
 		return
 	}
 	ticker := time.NewTicker(10 * time.Millisecond)
