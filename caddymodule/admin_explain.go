@@ -10,18 +10,18 @@ import (
 // explanation is the answer to a question why.
 type explanation struct {
 	// Refused is whether it is refused here, and Until until when: leeway is in it.
-	Refused bool       `json:"refused"`
-	Until   *time.Time `json:"until,omitempty"`
+	Refused bool      `json:"refused"`
+	Until   time.Time `json:"until,omitzero"`
 	// IssuedAt is when a token was issued, if it clearly says so.
-	IssuedAt *time.Time `json:"issued_at,omitempty"`
-	Matches  []match    `json:"matches"`
+	IssuedAt time.Time `json:"issued_at,omitzero"`
+	Matches  []match   `json:"matches"`
 }
 
 // match is a record that is about what was asked for.
 type match struct {
-	Record  Record `json:"record"`
-	Refuses bool   `json:"refuses"`
-	Why     string `json:"why"`
+	Record  operator.Record `json:"record"`
+	Refuses bool            `json:"refuses"`
+	Why     string          `json:"why"`
 }
 
 func (c *call) explain() (any, error) {
@@ -33,17 +33,16 @@ func (c *call) explain() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := explanation{Refused: found.Refused, IssuedAt: known(found.Issued), Matches: []match{}}
+	answer := explanation{Refused: found.Refused, IssuedAt: found.Issued.UTC(), Matches: []match{}}
 	if found.Refused {
 		until := found.Until.Add(time.Duration(*c.app.Leeway))
 		if until.After(revocation.MaxExpires) { // which JSON has no way to write
 			until = revocation.MaxExpires
 		}
-		answer.Until = known(until)
+		answer.Until = until.UTC()
 	}
 	for _, m := range found.Matches {
-		shown := withTrial(recordOf(m.Record), m.Record.Key, c.list)
-		answer.Matches = append(answer.Matches, match{shown, m.Refuses, m.Why})
+		answer.Matches = append(answer.Matches, match{operator.RecordIn(c.list, m.Record), m.Refuses, m.Why})
 	}
 	return answer, nil
 }

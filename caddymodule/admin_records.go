@@ -18,7 +18,7 @@ const (
 
 // page is a part of the list of records.
 type page struct {
-	Records []Record `json:"records"`
+	Records []operator.Record `json:"records"`
 	// Next is the id after which the list goes on.
 	Next string `json:"next,omitempty"`
 }
@@ -41,9 +41,9 @@ func (c *call) records() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := page{Records: []Record{}}
+	answer := page{Records: []operator.Record{}}
 	for _, r := range found.Records {
-		answer.Records = append(answer.Records, withTrial(recordOf(r), r.Key, c.list))
+		answer.Records = append(answer.Records, operator.RecordIn(c.list, r))
 	}
 	if found.Next != (revocation.Key{}) {
 		answer.Next = found.Next.ID()
@@ -113,5 +113,5 @@ func (c *call) record() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return withTrial(recordOf(r), r.Key, c.list), nil
+	return operator.RecordIn(c.list, r), nil
 }

@@ -14,7 +14,7 @@ const adminTimeout = 10 * time.Second
 
 // changed is the answer to a change: what is stored then.
 type changed struct {
-	Records []Record `json:"records"`
+	Records []operator.Record `json:"records"`
 }
 
 // revoke answers an order.
@@ -59,9 +59,9 @@ func (c *call) change(by revocation.Decision, do func(context.Context) ([]revoca
 	defer cancel()
 	records, err := do(ctx)
 	metrics.revocations.administered(wayAdmin, err)
-	answer := changed{Records: []Record{}}
+	answer := changed{Records: []operator.Record{}}
 	for i := range records {
-		answer.Records = append(answer.Records, withTrial(recordOf(records[i]), records[i].Key, c.list))
+		answer.Records = append(answer.Records, operator.RecordIn(c.list, records[i]))
 		// Who has done it is this operator, whoever was the first to do so.
 		records[i].By, records[i].Operator, records[i].Reason = cmp.Or(by.By, operator.DefaultBy), true, by.Reason
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
 )
 
 const (
@@ -113,7 +114,7 @@ func (ex *exporting) page(ctx context.Context, from, after revocation.Key) (page
 		case r.Key == after:
 			return nil
 		}
-		return lines.Encode(recordOf(r))
+		return lines.Encode(operator.RecordOf(r))
 	})
 	if errors.Is(err, errPage) {
 		err = nil

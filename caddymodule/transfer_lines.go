@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/strictjson"
 )
 
-// importedLine is a line of an import: a [Record], which has an effect; or an order
+// importedLine is a line of an import: a [operator.Record], which has an effect; or an order
 // to revoke a token or by a rule.
 type importedLine struct {
 	order
@@ -78,14 +78,11 @@ func (l *importedLine) record(now time.Time) (revocation.Record, error) {
 	if err != nil || revoked.IsZero() {
 		return revocation.Record{}, errors.New("a record needs its revoked_at, a time")
 	}
-	shown := Record{
+	seen := operator.Record{
 		ID: l.ID, Kind: l.Kind, Effect: l.Effect, Issuer: l.Issuer, Value: l.Value,
-		RevokedAt: revoked, Expires: expires, By: l.By, Operator: l.Operator, Reason: l.Reason, Version: l.Version,
+		IssuedBefore: issued, RevokedAt: revoked, Expires: expires, By: l.By, Operator: l.Operator, Reason: l.Reason, Version: l.Version,
 	}
-	if !issued.IsZero() {
-		shown.IssuedBefore = &issued
-	}
-	return shown.record()
+	return seen.Decode()
 }
 
 // readOrder is what the line wants revoked.

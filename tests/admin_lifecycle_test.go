@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // adminRequests are one to each route, with what it answers where all is well and
@@ -76,20 +75,18 @@ func TestAdminWhileStarting(t *testing.T) {
 	a := newAdmin(t, c)
 	a.client.Transport = http.DefaultTransport.(*http.Transport).Clone()
 	seen := 0
-	for deadline := time.Now().Add(20 * time.Second); seen < 10 && time.Now().Before(deadline); {
-		got, err := a.ask(http.MethodPost, "revoke", aboutToken("a"))
-		if err != nil {
-			time.Sleep(time.Millisecond) // no admin endpoint yet
-			continue
+	eventually(t, func() error {
+		for ; seen < 10; seen++ {
+			got, err := a.ask(http.MethodPost, "revoke", aboutToken("a"))
+			if err != nil {
+				return err // no admin endpoint yet
+			}
+			if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "still being started") {
+				t.Errorf("%d %v %s", got.status, got.header, got.body)
+			}
 		}
-		seen++
-		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "still being started") {
-			t.Errorf("%d %v %s", got.status, got.header, got.body)
-		}
-	}
-	if seen == 0 {
-		t.Error("the admin endpoint never answered")
-	}
+		return nil
+	})
 	holder.kill(syscall.SIGTERM)
 	if err := <-started; err != nil {
 		t.Fatal(err)

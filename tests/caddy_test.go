@@ -229,7 +229,7 @@ func (c *caddy) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = c.dir
 	cmd.Env = append(os.Environ(), "HOME="+c.dir, "XDG_DATA_HOME="+c.dir+"/data", "XDG_CONFIG_HOME="+c.dir+"/config",
-		"GORACE=halt_on_error=1")
+		"GORACE=halt_on_error=1 atexit_sleep_ms=20") // it would sleep for a second
 	return cmd
 }
 

@@ -100,14 +100,14 @@ func (r *transferRun) ends(t *testing.T, code int) {
 func (c *caddy) waitForRecords(t *testing.T, n int) {
 	t.Helper()
 	a := newAdmin(t, c)
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	waitFor(t, time.Minute, func() error {
 		var stats struct{ Total int }
 		a.wants(t, http.StatusOK, &stats, http.MethodGet, "stats", "")
-		if stats.Total >= n {
-			return
+		if stats.Total < n {
+			return fmt.Errorf("%d of %d records have come", stats.Total, n)
 		}
-	}
-	t.Fatalf("%d records do not come", n)
+		return nil
+	})
 }
 
 const transferChunk = 20_000 // lines of a request of the command
@@ -197,11 +197,12 @@ func TestTransferThroughCrash(t *testing.T) {
 	c.waitForRecords(t, transferChunk)
 	c.kill(syscall.SIGKILL)
 	r.write(t, lines[transferChunk+1:2*transferChunk+1]...)
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(r.errs.String(), "trying again: "); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not try again:\n%s", r.errs.String())
+	waitFor(t, time.Minute, func() error {
+		if said := r.errs.String(); !strings.Contains(said, "trying again: ") {
+			return fmt.Errorf("it does not try again:\n%s", said)
 		}
-	}
+		return nil
+	})
 	c.launch(siteWith())
 	r.write(t, lines[2*transferChunk+1:]...)
 	r.ends(t, cliDone)

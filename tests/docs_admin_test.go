@@ -17,10 +17,7 @@ const adminPageFile = "../docs/admin-api.md"
 // Every command of the page is run, in their order, against the configuration of
 // the page, and answers what stands behind it.
 func TestAdminPage(t *testing.T) {
-	up := newUpstream(t)
-	c := newCaddy(t, t.TempDir(), up)
-	_, port, _ := strings.Cut(c.url, "localhost:")
-	texts := strings.NewReplacer("localhost:2019", c.admin, "localhost:8080", "localhost:"+port, "localhost:9000", up.address)
+	c, texts := newPageCaddy(t)
 	work := t.TempDir()
 	encode := base64.RawURLEncoding.EncodeToString
 	const claims = `{"iss":"https://idp.example.com","sub":"bob","client_id":"mobile-app","iat":1700000000}`

@@ -15,13 +15,10 @@ const operationsPage = "../docs/operations.md"
 
 // Every command of the page is run, in their order, and prints what stands there.
 func TestOperationsPage(t *testing.T) {
-	up := newUpstream(t)
-	c := newCaddy(t, t.TempDir(), up)
+	c, texts := newPageCaddy(t)
 	t.Setenv("CADDY_ADMIN", c.admin)
 	work := operationsDirectory(t)
 	t.Setenv("PATH", filepath.Join(work, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
-	_, port, _ := strings.Cut(c.url, "localhost:")
-	texts := strings.NewReplacer("localhost:8080", "localhost:"+port, "localhost:9000", up.address)
 	commands := 0
 	for _, section := range readDoc(t, operationsPage, "caddyfile", "console") {
 		for _, block := range section.blocks {

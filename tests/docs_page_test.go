@@ -68,3 +68,13 @@ func (s *docSection) of(language string) (list []docBlock) {
 	}
 	return list
 }
+
+// newPageCaddy prepares a Caddy before an upstream, and puts its addresses into the
+// place of those on the pages.
+func newPageCaddy(t *testing.T) (c *caddy, texts *strings.Replacer) {
+	t.Helper()
+	up := newUpstream(t)
+	c = newCaddy(t, t.TempDir(), up)
+	site := strings.TrimPrefix(c.url, "http://")
+	return c, strings.NewReplacer("localhost:2019", c.admin, "localhost:8080", site, "localhost:9000", up.address)
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -31,15 +32,17 @@ func (c *caddy) revokedLines() (list []revokedLine) {
 }
 
 // waitForRevoked waits for the n-th of them.
-func (c *caddy) waitForRevoked(t *testing.T, n int) revokedLine {
+func (c *caddy) waitForRevoked(t *testing.T, n int) (line revokedLine) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-time.After(time.Millisecond) {
-		if list := c.revokedLines(); len(list) >= n {
-			return list[n-1]
+	eventually(t, func() error {
+		list := c.revokedLines()
+		if len(list) < n {
+			return errors.New("no line says that the token was revoked")
 		}
-	}
-	t.Fatal("no line says that the token was revoked")
-	return revokedLine{}
+		line = list[n-1]
+		return nil
+	})
+	return line
 }
 
 // A record ends no sooner than its token does, and a token whose end cannot be

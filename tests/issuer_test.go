@@ -2,6 +2,7 @@ package tests
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
 	"os"
@@ -186,16 +187,16 @@ func TestIssuerAway(t *testing.T) {
 // revokeInTime revokes a token, as often as the answer is to try again.
 func (c *caddy) revokeInTime(t *testing.T, token string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); <-time.After(100 * time.Millisecond) {
+	waitFor(t, 30*time.Second, func() error {
 		a := c.post(t, url.Values{"token": {token}}, "backend", "backend-secret")
 		if a.status == http.StatusOK {
-			return
+			return nil
 		}
 		if unavailable.check(t, http.MethodPost, a); t.Failed() {
-			return
+			return nil
 		}
-	}
-	t.Fatal("it stays unavailable")
+		return errors.New("it stays unavailable")
+	})
 }
 
 // A new key is found when the first token comes that it has signed. Of a token

@@ -93,6 +93,6 @@ func waitFor(t *testing.T, bound time.Duration, check func() error) {
 		if time.Now().After(deadline) {
 			t.Fatal(err)
 		}
-		<-time.After(50 * time.Millisecond)
+		<-time.After(5 * time.Millisecond)
 	}
 }

@@ -89,6 +89,16 @@ func readMetrics(text string) (metricsScrape, error) {
 	return s, nil
 }
 
+// has expects series to be there, and their values.
+func (s metricsScrape) has(t *testing.T, want map[string]float64) {
+	t.Helper()
+	for series, value := range want {
+		if got, there := s.values[series]; !there || got != value {
+			t.Errorf("%s is %v, want %v", series, got, value)
+		}
+	}
+}
+
 // since are the counters that grew after an earlier scrape, by how much.
 func (s metricsScrape) since(before metricsScrape) map[string]float64 {
 	grown := map[string]float64{}

@@ -14,17 +14,7 @@ import (
 func TestStoreReplaced(t *testing.T) {
 	c := start(t, siteWith(), newUpstream(t))
 	c.revoke(t, named("before"))
-	store := c.names.Replace("STORE")
-	b, err := os.ReadFile(store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(store+".new", b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(store+".new", store); err != nil {
-		t.Fatal(err)
-	}
+	replaceStore(t, c)
 	for range 3 {
 		a := c.post(t, url.Values{"token": {named("after")}}, "backend", "backend-secret")
 		if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
@@ -47,6 +37,23 @@ func TestStoreReplaced(t *testing.T) {
 		if a := c.bearer(t, token); a.status != http.StatusUnauthorized {
 			t.Errorf("%s: %d", token, a.status)
 		}
+	}
+}
+
+// replaceStore replaces the file of the store beneath the process, which from
+// then on writes nothing to the old one.
+func replaceStore(t *testing.T, c *caddy) {
+	t.Helper()
+	store := c.names.Replace("STORE")
+	b, err := os.ReadFile(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(store+".new", b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(store+".new", store); err != nil {
+		t.Fatal(err)
 	}
 }
 

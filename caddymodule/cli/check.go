@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
 )
 
 func checkCommand() *cobra.Command {
@@ -30,9 +32,9 @@ type explanation struct {
 	Until    *time.Time `json:"until"`
 	IssuedAt *time.Time `json:"issued_at"`
 	Matches  []struct {
-		Record  record `json:"record"`
-		Refuses bool   `json:"refuses"`
-		Why     string `json:"why"`
+		Record  operator.Record `json:"record"`
+		Refuses bool            `json:"refuses"`
+		Why     string          `json:"why"`
 	} `json:"matches"`
 }
 

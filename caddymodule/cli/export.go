@@ -18,6 +18,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
 )
 
 // silence is how long an export waits for the next bytes.
@@ -159,7 +161,7 @@ func (ex *exporting) cutOff(file *os.File) ([]byte, error) {
 }
 
 func idOf(line []byte) (string, error) {
-	var r record
+	var r operator.Record
 	if err := json.Unmarshal(line, &r); err != nil || r.ID == "" {
 		return "", errors.New("its last line is not one of an export")
 	}

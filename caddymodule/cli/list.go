@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
 )
 
 func listCommand() *cobra.Command {
@@ -98,7 +100,7 @@ func (c *call) listed(shown *table, raw json.RawMessage) error {
 		_, err := fmt.Fprintf(c.out, "%s\n", raw)
 		return err
 	}
-	var r record
+	var r operator.Record
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return fmt.Errorf("reading a record: %w", err)
 	}

@@ -8,6 +8,8 @@ import (
 	"os/user"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
 )
 
 func revokeCommand() *cobra.Command {
@@ -100,7 +102,7 @@ func (c *call) decide(path string, d decision) error {
 	err := c.each(func(line int, t target) error {
 		d.target = t
 		var answer struct {
-			Records []record `json:"records"`
+			Records []operator.Record `json:"records"`
 		}
 		raw, err := c.api.post(c.ctx, path, d, &answer)
 		if err != nil {

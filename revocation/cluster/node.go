@@ -19,8 +19,8 @@ type Options struct {
 	// Silence is how long a Sync may deliver nothing, not even the node's own
 	// heartbeat, before it is ended and begun anew; 0 is ten beats.
 	Silence time.Duration
-	// Retry bounds the wait between two Syncs, which grows and is random, so that
-	// nodes do not all come back at once; 0 is five seconds.
+	// Retry bounds the time from one Sync to the next, which grows and is random, so
+	// that nodes do not all come back at once; 0 is five seconds.
 	Retry time.Duration
 	// Spread is over how much time nodes spread their repairs; 0 is two seconds.
 	Spread time.Duration
@@ -121,6 +121,7 @@ func (n *Node) Close() error {
 func (n *Node) keepSynced(ctx context.Context) {
 	wait := minRetry
 	for ctx.Err() == nil {
+		began := time.Now()
 		level, err := n.sync(ctx)
 		if ctx.Err() != nil {
 			return
@@ -129,7 +130,8 @@ func (n *Node) keepSynced(ctx context.Context) {
 		if level {
 			wait = minRetry
 		}
-		sleep(ctx, jitter(wait))
+		// A Sync that took its time, waiting for the engine, has waited enough.
+		sleep(ctx, max(jitter(wait)-time.Since(began), jitter(minRetry)))
 		wait = min(2*wait, n.options.Retry)
 	}
 }

@@ -168,35 +168,45 @@ func (r *receiver) makeWhole(seen *seen) {
 		}
 		r.repaired.Store(true)
 	}
-	if err := r.node.pay(r.ctx); err != nil {
-		r.end(fmt.Errorf("sending again: %w", err))
-	}
+	// What is still owed is sent with the next heartbeat: an engine that takes nothing
+	// more has much to tell all the same.
+	_ = r.node.pay(r.ctx)
 }
 
 var errSilence = errors.New("the engine has been silent")
 
 // keepBeating sends heartbeats until ctx ends, and ends the Sync if nothing comes
-// of them.
+// of them. One that could not be sent is followed sooner: the node is level only
+// once one has come by.
 func (r *receiver) keepBeating() {
-	ctx, options := r.ctx, &r.node.options
-	ticker := time.NewTicker(options.Beat)
-	defer ticker.Stop()
+	options := &r.node.options
 	for beat := rand.Uint64(); ; beat++ {
-		r.beat(ctx, beat)
-		select {
-		case <-ctx.Done():
+		wait := options.Beat
+		err := r.beat(r.ctx, beat)
+		if err != nil {
+			wait /= 4
+		}
+		if sleep(r.ctx, wait); r.ctx.Err() != nil {
 			return
-		case <-ticker.C:
 		}
 		if !r.busy.Load() && r.node.elapsed()-time.Duration(r.progress.Load()) > options.Silence {
-			r.end(errSilence)
+			r.end(silent(err))
 			return
 		}
 	}
 }
 
-// beat sends one. That it fails shows in that none comes by.
-func (r *receiver) beat(ctx context.Context, beat uint64) {
+// silent is why a Sync of which nothing came has ended: also that the last
+// heartbeat failed, if it did.
+func silent(beat error) error {
+	if beat == nil {
+		return errSilence
+	}
+	return fmt.Errorf("%w: %w", errSilence, beat)
+}
+
+// beat sends one. That it fails shows in that none comes by, and says why.
+func (r *receiver) beat(ctx context.Context, beat uint64) error {
 	r.mu.Lock()
 	if len(r.sent) >= maxSent {
 		clear(r.sent)
@@ -205,5 +215,5 @@ func (r *receiver) beat(ctx context.Context, beat uint64) {
 	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, r.node.options.Silence)
 	defer cancel()
-	_ = r.node.engine.Beat(ctx, beat)
+	return r.node.engine.Beat(ctx, beat)
 }

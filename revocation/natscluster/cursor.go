@@ -40,7 +40,7 @@ func (c cursor) encode() []byte {
 
 // proven says whether everything that followed a cursor is still in the stream,
 // and otherwise why not, with one of [cluster.Reasons].
-func (e *Engine) proven(ctx context.Context, stream jetstream.Stream, encoded []byte) (at cursor, why string, err error) {
+func (e *Engine) proven(ctx context.Context, s *session, stream jetstream.Stream, encoded []byte) (at cursor, why string, err error) {
 	if encoded == nil {
 		return at, cluster.ReasonNoCursor, nil
 	}
@@ -57,14 +57,46 @@ func (e *Engine) proven(ctx context.Context, stream jetstream.Stream, encoded []
 	case at.Sequence > info.State.LastSeq:
 		return at, cluster.ReasonOlder, nil
 	}
-	message, err := stream.GetMsg(ctx, at.Sequence)
+	body, stored, err := e.message(ctx, s, at.Sequence)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return at, cluster.ReasonTrimmed, nil
 	case err != nil:
 		return at, "", fmt.Errorf("looking at the witness: %w", err)
-	case witness(message.Data, message.Time) != at.Witness:
+	case witness(body, stored) != at.Witness:
 		return at, cluster.ReasonDiffers, nil
 	}
 	return at, "", nil
+}
+
+// message is one of the stream, as the server has it that leads. [jetstream.Stream]
+// may ask another that has a copy, which may be behind.
+func (e *Engine) message(ctx context.Context, s *session, sequence uint64) (body []byte, stored time.Time, err error) {
+	api := "$JS.API"
+	if e.c.Domain != "" {
+		api = "$JS." + e.c.Domain + ".API"
+	}
+	question := fmt.Appendf(nil, `{"seq":%d}`, sequence)
+	said, err := s.conn.RequestWithContext(ctx, api+".STREAM.MSG.GET."+e.c.Stream, question)
+	if err != nil {
+		return nil, stored, err
+	}
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message *struct {
+			Data []byte    `json:"data"`
+			Time time.Time `json:"time"`
+		} `json:"message"`
+	}
+	switch err := json.Unmarshal(said.Data, &answer); {
+	case err != nil:
+		return nil, stored, err
+	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil, stored, jetstream.ErrMsgNotFound
+	case answer.Error != nil:
+		return nil, stored, answer.Error
+	case answer.Message == nil:
+		return nil, stored, jetstream.ErrInvalidJetStreamResponse
+	}
+	return answer.Message.Data, answer.Message.Time, nil
 }

@@ -16,10 +16,10 @@ const incarnationKey = "caddy_token_revocation_incarnation"
 var ErrStream = errors.New("the stream cannot be used")
 
 // stream returns the stream, and makes it if it is not there.
-func (e *Engine) stream(ctx context.Context) (jetstream.Stream, error) {
-	stream, err := e.js.Stream(ctx, e.c.Stream)
+func (e *Engine) stream(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
+	stream, err := js.Stream(ctx, e.c.Stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = e.js.CreateStream(ctx, jetstream.StreamConfig{
+		stream, err = js.CreateStream(ctx, jetstream.StreamConfig{
 			Name:        e.c.Stream,
 			Description: "denylist of caddy-token-revocation",
 			Subjects:    []string{e.c.Prefix + ".>"},
@@ -35,7 +35,7 @@ func (e *Engine) stream(ctx context.Context) (jetstream.Stream, error) {
 			Metadata:   map[string]string{incarnationKey: nuid.Next()},
 		})
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node was faster
-			stream, err = e.js.Stream(ctx, e.c.Stream)
+			stream, err = js.Stream(ctx, e.c.Stream)
 		}
 	}
 	if err != nil {

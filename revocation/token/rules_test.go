@@ -35,11 +35,12 @@ func jwtOf(payload string) string {
 	return encode(`{"alg":"ES256"}`) + "." + encode(payload) + ".c2ln"
 }
 
-func several(name string, n int) (members string) {
+func several(name string, n int) string {
+	var members strings.Builder
 	for i := range n {
-		members += `"` + name + `":` + strconv.Itoa(i) + ","
+		members.WriteString(`"` + name + `":` + strconv.Itoa(i) + ",")
 	}
-	return members
+	return members.String()
 }
 
 func TestSessions(t *testing.T) {

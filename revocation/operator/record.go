@@ -1,4 +1,4 @@
-package caddymodule
+package operator
 
 import (
 	"fmt"
@@ -25,7 +25,7 @@ type Record struct {
 	Value  string `json:"value,omitempty"`
 	// IssuedBefore: the rule is about tokens that were issued at or before this
 	// time, or do not say when.
-	IssuedBefore *time.Time `json:"issued_before,omitempty"`
+	IssuedBefore time.Time `json:"issued_before,omitzero"`
 	// RevokedAt is when the record was made, or last reversed.
 	RevokedAt time.Time `json:"revoked_at"`
 	// Expires is until when it matters; it is enforced as much longer as leeway says.
@@ -49,41 +49,36 @@ type Trial struct {
 	// Tokens is how many distinct tokens they had; to about 1 % where they are many.
 	Tokens uint64 `json:"tokens"`
 	// First and Last are when the first and the last such request came.
-	First *time.Time `json:"first,omitempty"`
-	Last  *time.Time `json:"last,omitempty"`
+	First time.Time `json:"first,omitzero"`
+	Last  time.Time `json:"last,omitzero"`
 }
 
-// withTrial adds what a record has shown, if it is a dry run.
-func withTrial(r Record, key revocation.Key, list *revocation.Denylist) Record {
-	if r.Effect != revocation.Count.String() {
-		return r
-	}
-	tried := list.Tried(key)
-	r.Trial = &Trial{Requests: tried.Requests, Tokens: tried.Tokens, First: known(tried.First.Truncate(time.Millisecond)), Last: known(tried.Last.Truncate(time.Millisecond))}
-	return r
-}
-
-// known is a time, or nil if it is zero.
-func known(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
-}
-
-func recordOf(r revocation.Record) Record {
+// RecordOf is a record as operators see it, without what a dry run has shown.
+func RecordOf(r revocation.Record) Record {
 	return Record{
 		ID: r.Key.ID(), Kind: r.Key.Kind.String(), Effect: r.Effect.String(),
 		Issuer: r.Issuer, Value: r.Value, RevokedAt: r.Revoked, Expires: r.Expires,
 		By: r.By, Operator: r.Operator, Reason: r.Reason, Version: r.Version,
-		IssuedBefore: known(r.IssuedBefore),
+		IssuedBefore: r.IssuedBefore.UTC(),
 	}
 }
 
-// record is the other way round. What else can be wrong with it, the denylist
-// finds out.
-func (s *Record) record() (r revocation.Record, err error) {
+// RecordIn is a record of a denylist, with what it has shown if it is a dry run.
+func RecordIn(list *revocation.Denylist, r revocation.Record) Record {
+	seen := RecordOf(r)
+	if r.Effect == revocation.Count {
+		tried := list.Tried(r.Key)
+		seen.Trial = &Trial{
+			Requests: tried.Requests, Tokens: tried.Tokens,
+			First: tried.First.UTC().Truncate(time.Millisecond), Last: tried.Last.UTC().Truncate(time.Millisecond),
+		}
+	}
+	return seen
+}
+
+// Decode is RecordOf the other way round. What else can be wrong with it, the
+// denylist finds out.
+func (s *Record) Decode() (r revocation.Record, err error) {
 	if r.Key, err = revocation.ParseID(s.ID); err != nil {
 		return r, err
 	}
@@ -96,10 +91,7 @@ func (s *Record) record() (r revocation.Record, err error) {
 	if s.Expires.IsZero() {
 		return r, fmt.Errorf("%w: a record needs its expires", revocation.ErrInvalid)
 	}
-	r.Issuer, r.Value, r.Revoked, r.Expires = s.Issuer, s.Value, s.RevokedAt, s.Expires
+	r.Issuer, r.Value, r.IssuedBefore, r.Revoked, r.Expires = s.Issuer, s.Value, s.IssuedBefore, s.RevokedAt, s.Expires
 	r.By, r.Operator, r.Reason, r.Version = s.By, s.Operator, s.Reason, s.Version
-	if s.IssuedBefore != nil {
-		r.IssuedBefore = *s.IssuedBefore
-	}
 	return r, nil
 }

@@ -7,25 +7,9 @@ import (
 	"strings"
 	"time"
 	"unicode"
-)
 
-// record is what the tables show of a record of the admin API.
-type record struct {
-	ID           string     `json:"id"`
-	Effect       string     `json:"effect"`
-	Issuer       string     `json:"issuer"`
-	Value        string     `json:"value"`
-	IssuedBefore *time.Time `json:"issued_before"`
-	RevokedAt    time.Time  `json:"revoked_at"`
-	Expires      time.Time  `json:"expires"`
-	By           string     `json:"by"`
-	Operator     bool       `json:"operator"`
-	Reason       string     `json:"reason"`
-	Trial        *struct {
-		Requests uint64 `json:"requests"`
-		Tokens   uint64 `json:"tokens"`
-	} `json:"trial"`
-}
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
+)
 
 // idDigits is how much of a digest the tables show: enough to find a record again,
 // and all of a token that may stand in a log.
@@ -46,7 +30,7 @@ type table struct {
 
 const tableRow = "%-20s  %-8s  %-20s  %-20s  %-16s  %s\n"
 
-func (t *table) add(r *record) error {
+func (t *table) add(r *operator.Record) error {
 	if !t.started {
 		t.started = true
 		if _, err := fmt.Fprintf(t.w, tableRow, "ID", "EFFECT", "SINCE", "UNTIL", "BY", "ABOUT"); err != nil {
@@ -57,20 +41,20 @@ func (t *table) add(r *record) error {
 	if r.Operator {
 		by += " (operator)"
 	}
-	_, err := fmt.Fprintf(t.w, tableRow, shortID(r.ID), r.Effect, instant(r.RevokedAt), instant(r.Expires), by, r.about())
+	_, err := fmt.Fprintf(t.w, tableRow, shortID(r.ID), r.Effect, instant(r.RevokedAt), instant(r.Expires), by, about(r))
 	return err
 }
 
 // about is what a rule is about, and why.
-func (r *record) about() string {
+func about(r *operator.Record) string {
 	var parts []string
 	for _, text := range [...]string{r.Issuer, r.Value} {
 		if text != "" {
 			parts = append(parts, plain(text))
 		}
 	}
-	if r.IssuedBefore != nil {
-		parts = append(parts, "issued until "+instant(*r.IssuedBefore))
+	if !r.IssuedBefore.IsZero() {
+		parts = append(parts, "issued until "+instant(r.IssuedBefore))
 	}
 	if r.Reason != "" {
 		parts = append(parts, "("+plain(r.Reason)+")")
