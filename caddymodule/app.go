@@ -96,6 +96,7 @@ type App struct {
 	cluster    ClusterModule // nil if the node stands alone
 	member     *membership   // of it
 	clusterKey string        // under which member was acquired; empty if it was not
+	joins      bool          // this app is the first to be a member
 	kept       []string      // what the app has in the pool of what was published
 	tuned      bool          // the denylist is as this app wants it, or was
 
@@ -205,7 +206,11 @@ func (a *App) Start() error {
 		return err
 	}
 	a.tuned = true
-	return list.Tune(a.options())
+	if err := list.Tune(a.options()); err != nil {
+		return err
+	}
+	a.awaitCluster()
+	return nil
 }
 
 // Stop does nothing: requests that began before may still need the denylist.
@@ -217,13 +222,13 @@ func (a *App) Cleanup() error {
 		_, _ = published.Delete(name) // which has nothing to close
 	}
 	a.kept = nil
-	a.leave()
+	left := a.leave()
 	if a.key == "" {
-		return nil
+		return left
 	}
 	key := a.key
 	a.key = ""
-	return errors.Join(a.retune(), release(key))
+	return errors.Join(left, a.retune(), release(key))
 }
 
 // retune lets the denylist be as the configuration that runs has it: where this one
