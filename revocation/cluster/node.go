@@ -19,8 +19,8 @@ type Options struct {
 	// Silence is how long a Sync may deliver nothing, not even the node's own
 	// heartbeat, before it is ended and begun anew; 0 is ten beats.
 	Silence time.Duration
-	// Retry bounds the wait between two Syncs, which grows and is random, so that
-	// nodes do not all come back at once; 0 is two seconds.
+	// Retry bounds the time from one Sync to the next, which grows and is random, so
+	// that nodes do not all come back at once; 0 is two seconds.
 	Retry time.Duration
 	// Settle is how long after the begin of a Sync, or the last sign of a repair, a
 	// node waits for others to say that the engine has lost something, unless a node
@@ -107,9 +107,7 @@ func Join(list *revocation.Denylist, engine Engine, options Options) *Node {
 		n.base = options.Now()
 	}
 	n.ctx, n.stop = context.WithCancel(context.Background())
-	for range publishers {
-		n.workers.Go(func() { n.keepPublishing(n.ctx) })
-	}
+	n.workers.Go(func() { n.keepPublishing(n.ctx) })
 	n.workers.Go(func() { n.keepSynced(n.ctx) })
 	n.leave = list.Join(n.publish)
 	return n
@@ -127,6 +125,7 @@ func (n *Node) Close() error {
 func (n *Node) keepSynced(ctx context.Context) {
 	wait := minRetry
 	for ctx.Err() == nil {
+		began := time.Now()
 		level, err := n.sync(ctx)
 		if ctx.Err() != nil {
 			return
@@ -135,7 +134,8 @@ func (n *Node) keepSynced(ctx context.Context) {
 		if level {
 			wait = minRetry
 		}
-		sleep(ctx, jitter(wait))
+		// A Sync that took its time, waiting for the engine, has waited enough.
+		sleep(ctx, max(jitter(wait)-time.Since(began), jitter(minRetry)))
 		wait = min(2*wait, n.options.Retry)
 	}
 }

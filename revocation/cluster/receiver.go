@@ -86,6 +86,7 @@ func (r *receiver) Snapshot(why string) error {
 
 // Deliver implements [Receiver].
 func (r *receiver) Deliver(ctx context.Context, records []revocation.Record, cursor []byte) error {
+	r.node.received(len(records))
 	if cursor != nil {
 		r.cursor = cursor
 	}
@@ -210,37 +211,53 @@ func (r *receiver) makeWhole(seen *seen) {
 		r.repaired.Store(true)
 		r.repairing.Store(false)
 	}
-	if err := r.node.pay(r.ctx); err != nil {
-		r.end(fmt.Errorf("sending again: %w", err))
-	}
+	// What is still owed is sent with the next heartbeat: an engine that takes nothing
+	// more has much to tell all the same.
+	_ = r.node.pay(r.ctx)
 }
 
 var errSilence = errors.New("the engine has been silent")
 
 // keepBeating sends heartbeats until ctx ends, and ends the Sync if nothing comes
-// of them.
+// of them. One that could not be sent is followed sooner: the node is level only
+// once one has come by.
 func (r *receiver) keepBeating() {
-	ctx, options := r.ctx, &r.node.options
-	ticker := time.NewTicker(options.Beat)
-	defer ticker.Stop()
+	options := &r.node.options
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for beat := rand.Uint64(); ; beat++ {
-		r.beat(ctx, beat)
-		r.say(ctx)
+		wait := options.Beat
+		err := r.beat(r.ctx, beat)
+		if err != nil {
+			wait /= 4
+		} else {
+			r.say(r.ctx)
+		}
+		timer.Reset(wait)
 		select {
-		case <-ctx.Done():
+		case <-r.ctx.Done():
 			return
 		case <-r.early:
-		case <-ticker.C:
+		case <-timer.C:
 		}
 		if !r.busy.Load() && r.node.elapsed()-time.Duration(r.progress.Load()) > options.Silence {
-			r.end(errSilence)
+			r.end(silent(err))
 			return
 		}
 	}
 }
 
-// beat sends one. That it fails shows in that none comes by.
-func (r *receiver) beat(ctx context.Context, beat uint64) {
+// silent is why a Sync of which nothing came has ended: also that the last
+// heartbeat failed, if it did.
+func silent(beat error) error {
+	if beat == nil {
+		return errSilence
+	}
+	return fmt.Errorf("%w: %w", errSilence, beat)
+}
+
+// beat sends one. That it fails shows in that none comes by, and says why.
+func (r *receiver) beat(ctx context.Context, beat uint64) error {
 	r.mu.Lock()
 	if len(r.sent) >= maxSent {
 		clear(r.sent)
@@ -249,7 +266,7 @@ func (r *receiver) beat(ctx context.Context, beat uint64) {
 	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, r.node.options.Silence)
 	defer cancel()
-	_ = r.node.engine.Beat(ctx, beat)
+	return r.node.engine.Beat(ctx, beat)
 }
 
 // say tells the other nodes what they have to know of this one.

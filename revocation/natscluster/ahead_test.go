@@ -37,11 +37,11 @@ func TestBoundedAhead(t *testing.T) {
 	defer cancel()
 	go func() { _ = e.Sync(ctx, nil, &stuck{busy: busy, release: release}) }()
 	<-busy
-	stats := e.conn.Stats().InBytes
+	stats := e.conn.Load().Stats().InBytes
 	eventually(t, "the server stops", func() bool {
 		before := stats
 		time.Sleep(300 * time.Millisecond)
-		stats = e.conn.Stats().InBytes
+		stats = e.conn.Load().Stats().InBytes
 		return stats == before
 	})
 	if limit := uint64(2*aheadBytes + 2<<20); stats > limit {

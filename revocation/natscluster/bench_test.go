@@ -96,8 +96,9 @@ func BenchmarkSnapshot(b *testing.B) {
 			c := Config{URLs: []string{server.url()}}
 			full, err := Open(c)
 			check(b, err)
-			eventually(b, "the server answers", func() bool { return full.conn.IsConnected() })
-			_, err = full.stream(context.Background()) // makes it
+			s, err := full.link.await(context.Background(), time.Minute)
+			check(b, err)
+			_, err = full.stream(context.Background(), s.js) // makes it
 			check(b, err)
 			var wg sync.WaitGroup
 			parts := make(chan []revocation.Record)

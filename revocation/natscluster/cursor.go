@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/cluster"
 )
 
 // cursor says up to which message a node has received everything: one with
@@ -37,13 +39,13 @@ func (c cursor) encode() []byte {
 }
 
 // proven says whether everything that followed a cursor is still in the stream,
-// and otherwise why not.
-func (e *Engine) proven(ctx context.Context, stream jetstream.Stream, encoded []byte) (at cursor, why string, err error) {
+// and otherwise why not, with one of [cluster.Reasons].
+func (e *Engine) proven(ctx context.Context, s *session, stream jetstream.Stream, encoded []byte) (at cursor, why string, err error) {
 	if encoded == nil {
-		return at, "the node has no cursor", nil
+		return at, cluster.ReasonNoCursor, nil
 	}
 	if json.Unmarshal(encoded, &at) != nil || at.Sequence == 0 {
-		return at, "the cursor cannot be read", nil
+		return at, cluster.ReasonUnreadable, nil
 	}
 	info, err := stream.Info(ctx)
 	if err != nil {
@@ -51,18 +53,50 @@ func (e *Engine) proven(ctx context.Context, stream jetstream.Stream, encoded []
 	}
 	switch {
 	case at.Stream != incarnation(info):
-		return at, "the stream is another", nil
+		return at, cluster.ReasonOther, nil
 	case at.Sequence > info.State.LastSeq:
-		return at, "the stream was restored from older data", nil
+		return at, cluster.ReasonOlder, nil
 	}
-	message, err := stream.GetMsg(ctx, at.Sequence)
+	body, stored, err := e.message(ctx, s, at.Sequence)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return at, "the stream no longer has what the cursor points at", nil
+		return at, cluster.ReasonTrimmed, nil
 	case err != nil:
 		return at, "", fmt.Errorf("looking at the witness: %w", err)
-	case witness(message.Data, message.Time) != at.Witness:
-		return at, "the stream has something else where the cursor points at", nil
+	case witness(body, stored) != at.Witness:
+		return at, cluster.ReasonDiffers, nil
 	}
 	return at, "", nil
+}
+
+// message is one of the stream, as the server has it that leads. [jetstream.Stream]
+// may ask another that has a copy, which may be behind.
+func (e *Engine) message(ctx context.Context, s *session, sequence uint64) (body []byte, stored time.Time, err error) {
+	api := "$JS.API"
+	if e.c.Domain != "" {
+		api = "$JS." + e.c.Domain + ".API"
+	}
+	question := fmt.Appendf(nil, `{"seq":%d}`, sequence)
+	said, err := s.conn.RequestWithContext(ctx, api+".STREAM.MSG.GET."+e.c.Stream, question)
+	if err != nil {
+		return nil, stored, err
+	}
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message *struct {
+			Data []byte    `json:"data"`
+			Time time.Time `json:"time"`
+		} `json:"message"`
+	}
+	switch err := json.Unmarshal(said.Data, &answer); {
+	case err != nil:
+		return nil, stored, err
+	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil, stored, jetstream.ErrMsgNotFound
+	case answer.Error != nil:
+		return nil, stored, answer.Error
+	case answer.Message == nil:
+		return nil, stored, jetstream.ErrInvalidJetStreamResponse
+	}
+	return answer.Message.Data, answer.Message.Time, nil
 }

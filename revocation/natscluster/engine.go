@@ -3,10 +3,13 @@ package natscluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -48,6 +51,9 @@ type Config struct {
 	// http://nats1:8222: only there do they say whether what they acknowledge
 	// survives a loss of power, which is warned about. Empty is not to ask.
 	Monitor []string
+	// MonitorTLS is how those prove who they are, if asked by https; nil is Go's
+	// default.
+	MonitorTLS *tls.Config
 	// Grace is how long beyond its end the stream keeps a record, for nodes whose
 	// clocks are behind; 0 is DefaultGrace.
 	Grace time.Duration
@@ -56,56 +62,44 @@ type Config struct {
 // Engine implements [cluster.Engine].
 type Engine struct {
 	c    Config
-	conn *nats.Conn
-	js   jetstream.JetStream
 	node string // in the subject of this node's heartbeats
 
-	ctx   context.Context // ends when the engine is closed
-	stop  context.CancelFunc
-	using sync.WaitGroup // the calls under way
+	link    *link
+	dialer  *dialer
+	monitor *monitor
+	conn    atomic.Pointer[nats.Conn] // once there was one; see link
+
+	ctx        context.Context // ends when the engine is closed
+	stop       context.CancelFunc
+	using      sync.WaitGroup  // the calls under way
+	end        context.Context // ends when they have ended
+	over       context.CancelFunc
+	connecting sync.WaitGroup // what keeps the connection
 
 	mu         sync.Mutex
-	away       error // why the last attempt to connect failed
-	warnings   []string
-	maxMessage int // of the stream, in bytes; 0 if it sets no limit
+	warnings   []string // about the stream
+	unsynced   []string // about the servers
+	maxMessage int      // of the stream, in bytes; 0 if it sets no limit
+	full       bool     // the stream is, and takes no more records
 }
 
 var _ cluster.Engine = (*Engine)(nil)
 
 // Open begins to connect, and goes on trying for ever: a server that is not there
-// is no error.
+// is no error. It returns at once.
 func Open(c Config) (*Engine, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
 	c.setDefaults()
-	e := &Engine{c: c, node: nuid.Next()}
+	e := &Engine{c: c, node: nuid.Next(), link: newLink(), dialer: newDialer(), monitor: newMonitor(c.Monitor, c.MonitorTLS)}
 	e.ctx, e.stop = context.WithCancel(context.Background())
-	options := append([]nats.Option{
-		nats.Name("caddy-token-revocation"),
-		nats.RetryOnFailedConnect(true),
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(500 * time.Millisecond),
-		nats.ReconnectJitter(500*time.Millisecond, time.Second),
-		nats.ReconnectBufSize(-1), // what cannot be sent now is an error now
-		nats.PingInterval(2 * time.Second),
-		nats.MaxPingsOutstanding(2),
-		nats.Timeout(3 * time.Second),
-		nats.IgnoreAuthErrorAbort(), // credentials may be mended on the server
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { e.notConnected(err) }),
-		nats.ConnectHandler(func(*nats.Conn) { e.notConnected(nil) }),
-		nats.ReconnectHandler(func(*nats.Conn) { e.notConnected(nil) }),
-	}, c.Options...)
-	var err error
-	if e.conn, err = nats.Connect(join(c.URLs), options...); err != nil {
-		return nil, fmt.Errorf("connecting to NATS: %w", err)
-	}
-	if c.Domain != "" {
-		e.js, err = jetstream.NewWithDomain(e.conn, c.Domain)
-	} else {
-		e.js, err = jetstream.New(e.conn)
-	}
+	e.end, e.over = context.WithCancel(context.Background())
+	options, err := e.connectOptions()
 	if err != nil {
-		e.conn.Close()
-		return nil, fmt.Errorf("using JetStream: %w", err)
+		return nil, err
 	}
+	e.connecting.Go(func() { e.keepConnected(options) })
 	return e, nil
 }
 
@@ -127,26 +121,23 @@ func (c *Config) setDefaults() {
 	}
 }
 
-func join(urls []string) (list string) {
-	for i, u := range urls {
-		if i > 0 {
-			list += ","
-		}
-		list += u
-	}
-	return list
-}
-
 func (e *Engine) records() string         { return e.c.Prefix + ".records" }
-func (e *Engine) notes() string           { return e.c.Prefix + ".notes" }
+func (e *Engine) notes() string           { return e.beats("all") }
 func (e *Engine) beats(who string) string { return e.c.Prefix + ".beat." + who }
 
 // Apply implements [cluster.Engine]. All records are one message, which lives as
 // long as the last of them, or several at once where that is too large for the
 // server.
 func (e *Engine) Apply(ctx context.Context, records []revocation.Record) error {
+	s, err := e.session()
+	if err != nil {
+		return err
+	}
+	if err := e.checkRoom(); err != nil {
+		return err
+	}
 	body := cluster.AppendRecords(nil, records)
-	if len(body) > e.room() && len(records) > 1 {
+	if len(body) > e.room(s) && len(records) > 1 {
 		half := len(records) / 2
 		other := make(chan error)
 		go func() { other <- e.Apply(ctx, records[half:]) }()
@@ -162,11 +153,11 @@ func (e *Engine) Apply(ctx context.Context, records []revocation.Record) error {
 }
 
 // room is how large the body of a message may be.
-func (e *Engine) room() int {
-	room := int(e.conn.MaxPayload()) // 0 before it is known
+func (e *Engine) room(s *session) int {
+	room := int(s.conn.MaxPayload())
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.maxMessage > 0 && (room == 0 || e.maxMessage < room) {
+	if e.maxMessage > 0 && e.maxMessage < room {
 		room = e.maxMessage
 	}
 	return max(room-overhead, 0)
@@ -197,27 +188,29 @@ func (e *Engine) send(ctx context.Context, subject string, body []byte, life tim
 		return err
 	}
 	defer leave()
-	if err := e.connected(); err != nil {
+	s, err := e.session()
+	if err != nil {
 		return err
 	}
+	began := time.Now()
 	message := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{}}
 	if life < forever {
 		seconds := max(int64(life/time.Second)+1, 1)
 		message.Header.Set(jetstream.MsgTTLHeader, strconv.FormatInt(seconds, 10)+"s")
 	}
-	_, err = e.js.PublishMsg(ctx, message, jetstream.WithExpectStream(e.c.Stream), jetstream.WithRetryAttempts(0))
+	_, err = s.js.PublishMsg(ctx, message, jetstream.WithExpectStream(e.c.Stream), jetstream.WithRetryAttempts(0))
 	switch {
 	case err == nil:
 		return nil
 	case e.ctx.Err() != nil:
 		err = errors.Join(revocation.ErrClosed, err)
 	}
-	return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, err)
+	return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, e.refused(e.link.explain(err, began)))
 }
 
 // Warnings implements [cluster.Engine].
 func (e *Engine) Warnings() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.warnings
+	return slices.Concat(e.warnings, e.unsynced)
 }

@@ -20,12 +20,20 @@ import (
 // node is a denylist that is part of a cluster.
 type node struct {
 	*cluster.Node
-	t    testing.TB
-	list *revocation.Denylist
+	t      testing.TB
+	list   *revocation.Denylist
+	engine *Engine
 }
 
 // newNode joins a cluster, and does not wait for it.
 func newNode(t testing.TB, c Config) *node {
+	t.Helper()
+	return newNodeWith(t, c, cluster.Options{
+		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: 300 * time.Millisecond, Settle: 300 * time.Millisecond,
+	})
+}
+
+func newNodeWith(t testing.TB, c Config, options cluster.Options) *node {
 	t.Helper()
 	store, err := boltstore.Open(context.Background(), filepath.Join(t.TempDir(), "denylist.db"), 0)
 	if err != nil {
@@ -39,9 +47,7 @@ func newNode(t testing.TB, c Config) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{cluster.Join(list, engine, cluster.Options{
-		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: 300 * time.Millisecond, Settle: 300 * time.Millisecond,
-	}), t, list}
+	n := &node{cluster.Join(list, engine, options), t, list, engine}
 	t.Cleanup(func() {
 		if err := n.Close(); err != nil {
 			t.Errorf("closing a node: %v", err)

@@ -61,6 +61,18 @@ func (p *process) start() {
 	}
 }
 
+// listens waits until the server takes connections.
+func (p *process) listens() {
+	p.t.Helper()
+	eventually(p.t, "the server listens", func() bool {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p.port))
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
+}
+
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()

@@ -23,6 +23,8 @@ type place struct {
 	port   int
 	change func(*server.Options) // before each start, unless nil
 	server *server.Server
+	// password, unless empty, is that of the only user from the next start on.
+	password string
 }
 
 const testGrace = 2 * time.Second
@@ -42,6 +44,9 @@ func (p *place) Start() {
 	options := &server.Options{
 		ServerName: "test", Host: "127.0.0.1", Port: p.port, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: p.data(), SyncAlways: true,
+	}
+	if p.password != "" {
+		options.Username, options.Password = "gateway", p.password
 	}
 	if p.change != nil {
 		p.change(options)

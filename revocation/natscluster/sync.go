@@ -1,13 +1,14 @@
 package natscluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
@@ -18,6 +19,8 @@ import (
 const (
 	// askTimeout bounds each question to the server.
 	askTimeout = 5 * time.Second
+	// partTimeout bounds how long a node that goes takes leave.
+	partTimeout = 2 * time.Second
 	// ahead bounds what the server sends ahead of what was received.
 	aheadMessages, aheadBytes = 1000, 8 << 20
 	// heartbeat is how often the server says that it is there while it has nothing.
@@ -36,17 +39,23 @@ func (e *Engine) Sync(ctx context.Context, encoded []byte, to cluster.Receiver) 
 		return err
 	}
 	defer leave()
-	f := &feed{engine: e, to: to, name: nuid.Next()}
-	defer f.close()
-	if err := f.open(ctx, encoded); err != nil {
+	session, err := e.link.await(ctx, patience)
+	if err != nil {
 		return err
 	}
-	return f.run(ctx)
+	began := time.Now()
+	f := &feed{engine: e, session: session, to: to, name: nuid.Next()}
+	defer f.close()
+	if err := f.open(ctx, encoded); err != nil {
+		return e.link.explain(err, began)
+	}
+	return e.link.explain(f.read(ctx), began)
 }
 
 // feed is one Sync.
 type feed struct {
 	engine   *Engine
+	session  *session
 	to       cluster.Receiver
 	name     string           // of the consumer
 	stream   jetstream.Stream // nil until the consumer is being made
@@ -59,17 +68,14 @@ type feed struct {
 }
 
 func (f *feed) open(ctx context.Context, encoded []byte) error {
-	if err := f.engine.connected(); err != nil {
-		return err
-	}
 	asking, cancel := context.WithTimeout(ctx, 4*askTimeout)
 	defer cancel()
-	stream, err := f.engine.stream(asking)
+	stream, err := f.engine.stream(asking, f.session.js)
 	if err != nil {
 		return err
 	}
 	// This says where the consumer is to begin; it is looked at again once that is made.
-	at, why, err := f.engine.proven(asking, stream, encoded)
+	at, why, err := f.engine.proven(asking, f.session, stream, encoded)
 	if err != nil {
 		return err
 	}
@@ -99,7 +105,7 @@ func (f *feed) open(ctx context.Context, encoded []byte) error {
 	// And once more, now that the consumer holds its place: the stream may have
 	// become another in between.
 	if why == "" {
-		if _, why, err := f.engine.proven(asking, stream, encoded); err != nil || why != "" {
+		if _, why, err := f.engine.proven(asking, f.session, stream, encoded); err != nil || why != "" {
 			return errors.Join(fmt.Errorf("%w: %s", cluster.ErrGap, why), err)
 		}
 	} else if info, err := stream.Info(asking); err != nil || incarnation(info) != at.Stream {
@@ -111,12 +117,27 @@ func (f *feed) open(ctx context.Context, encoded []byte) error {
 // close lets the server forget the consumer. If it cannot be asked to, it does so
 // by itself.
 func (f *feed) close() {
-	if f.stream == nil || !f.engine.conn.IsConnected() {
+	if f.stream == nil || f.session.over() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
 	defer cancel()
 	_ = f.stream.DeleteConsumer(ctx, f.name)
+}
+
+// read reads the stream, and looks after it.
+func (f *feed) read(ctx context.Context) error {
+	ctx, end := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		if err := f.engine.watch(ctx, f.stream); err != nil {
+			end(err)
+		}
+	})
+	err := f.run(ctx)
+	end(nil)
+	watching.Wait()
+	return err
 }
 
 // run asks for one portion after the other: what is under way is bounded, and
@@ -125,17 +146,12 @@ func (f *feed) run(ctx context.Context) error {
 	// Without the deadline of ctx: Fetch would ask accordingly.
 	fetching, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	lost := f.engine.conn.StatusChanged()
-	defer f.engine.conn.RemoveStatusListener(lost)
-	if err := f.engine.connected(); err != nil {
-		return err
-	}
 	for {
 		asked, before := time.Now(), f.received
 		batch, err := f.consumer.Fetch(aheadMessages, jetstream.FetchMaxBytes(aheadBytes),
 			jetstream.FetchHeartbeat(heartbeat), jetstream.FetchContext(fetching))
 		if err == nil {
-			err = f.portion(ctx, batch.Messages(), lost)
+			err = f.portion(ctx, batch.Messages())
 		}
 		if err == nil {
 			err = batch.Error()
@@ -152,13 +168,14 @@ func (f *feed) run(ctx context.Context) error {
 }
 
 // portion receives messages until there are no more.
-func (f *feed) portion(ctx context.Context, messages <-chan jetstream.Msg, lost <-chan nats.Status) error {
+func (f *feed) portion(ctx context.Context, messages <-chan jetstream.Msg) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-lost:
-			return ErrDisconnected
+		case <-f.session.lost:
+			_, err := f.engine.link.now()
+			return cmp.Or(err, ErrDisconnected) // it may be back
 		case m, ok := <-messages:
 			if !ok {
 				return nil
@@ -197,6 +214,9 @@ func (f *feed) message(ctx context.Context, m jetstream.Msg) error {
 		return fmt.Errorf("%w: message %d of the consumer follows %d", cluster.ErrGap, meta.Sequence.Consumer, f.received)
 	}
 	f.received, f.place = meta.Sequence.Consumer, meta.Sequence.Stream
+	if m.Headers().Get(jetstream.MarkerReasonHeader) != "" && len(m.Data()) == 0 {
+		return nil // the server tells that the last of a subject has gone
+	}
 	switch m.Subject() {
 	case f.engine.records():
 	case f.engine.notes():

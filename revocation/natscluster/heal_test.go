@@ -1,0 +1,64 @@
+//go:build unix
+
+package natscluster
+
+import (
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/cluster"
+)
+
+// Nodes are level again soon after their only server is back: within 2 seconds,
+// with the slack of a busy machine.
+func TestHeal(t *testing.T) {
+	t.Parallel()
+	const limit = 5 * time.Second
+	stop := func(d time.Duration) func(*testing.T, *process) time.Time {
+		return func(t *testing.T, p *process) time.Time {
+			check(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+			time.Sleep(d) // which is what is tested
+			check(t, p.cmd.Process.Signal(syscall.SIGCONT))
+			return time.Now()
+		}
+	}
+	for name, cut := range map[string]func(*testing.T, *process) time.Time{
+		"killed and started": func(t *testing.T, p *process) time.Time {
+			p.kill()
+			time.Sleep(time.Second)
+			p.start()
+			p.listens()
+			return time.Now()
+		},
+		"stopped for 2 s":  stop(2 * time.Second),
+		"stopped for 10 s": stop(10 * time.Second),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newProcesses(t, 1)[0]
+			var nodes []*node
+			for range 5 {
+				n := newNodeWith(t, Config{URLs: []string{server.url()}}, cluster.Options{}) // as it is outside tests
+				n.isLevel()
+				nodes = append(nodes, n)
+			}
+			nodes[0].revoke(record(1))
+			healed := cut(t, server)
+			var took []time.Duration
+			for _, n := range nodes {
+				eventually(t, "the node is level", func() bool {
+					s := n.State()
+					return s.Level && s.Staleness < time.Since(healed)
+				})
+				took = append(took, time.Since(healed))
+			}
+			t.Logf("level after %v", took)
+			if slices.Max(took) > limit {
+				t.Errorf("level after %s; want at most %s", slices.Max(took), limit)
+			}
+			wants(t, nodes, record(1))
+		})
+	}
+}

@@ -1,0 +1,158 @@
+package natscluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// connectTimeout bounds each attempt to reach a server, and then its greeting.
+	connectTimeout = 2 * time.Second
+	// A server that says nothing for pingInterval*maxPings is given up.
+	pingInterval, maxPings = time.Second, 3
+	// All servers having been tried, the next round begins after minPause to maxPause:
+	// one that comes back is found within about a second, and not by all nodes at once.
+	minPause, maxPause = 200 * time.Millisecond, time.Second
+	// patience is how long a Sync waits for a connection.
+	patience = 5 * time.Second
+)
+
+func pause() time.Duration { return minPause + rand.N(maxPause-minPause) }
+
+// ErrDisconnected says that there is no connection, and wraps why.
+var ErrDisconnected = errors.New("not connected to NATS")
+
+// session is a connection to NATS, from when it works until it is lost. When
+// nats.go has reconnected, there is another, over the same connection.
+type session struct {
+	conn *nats.Conn
+	js   jetstream.JetStream
+	lost chan struct{} // closed when it is
+}
+
+func (s *session) over() bool {
+	select {
+	case <-s.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+// link is how an engine stands to NATS. It knows without asking the connection,
+// which does not answer while it connects.
+type link struct {
+	mu      sync.Mutex
+	session *session      // nil while there is none
+	changed chan struct{} // closed when there is one
+	why     error         // there is none; nil while that is not known
+	told    bool          // to a Sync, that there is none, and why
+	noted   error         // what the server refused last
+	notedAt time.Time
+}
+
+func newLink() *link { return &link{changed: make(chan struct{})} }
+
+func (l *link) up(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end()
+	l.session, l.why = s, nil
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// end ends the session, of which it says whether there was one.
+func (l *link) end() bool {
+	if l.session == nil {
+		return false
+	}
+	close(l.session.lost)
+	l.session = nil
+	return true
+}
+
+func (l *link) down(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.end() {
+		l.told = true // by the end of the session
+	}
+	if why != nil {
+		l.why = why
+	}
+	if !l.told { // whoever waits wants to know
+		close(l.changed)
+		l.changed = make(chan struct{})
+	}
+}
+
+// now is the session that there is, or why there is none.
+func (l *link) now() (*session, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session == nil {
+		return nil, l.away()
+	}
+	return l.session, nil
+}
+
+func (l *link) away() error {
+	if l.why == nil {
+		return ErrDisconnected
+	}
+	return fmt.Errorf("%w: %w", ErrDisconnected, l.why)
+}
+
+// await is now, but waits for a session: until it is known for the first time why
+// there is none, and then for as long as the patience lasts.
+func (l *link) await(ctx context.Context, patience time.Duration) (*session, error) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for over := false; ; {
+		l.mu.Lock()
+		s, err, changed := l.session, l.away(), l.changed
+		if s == nil && l.why != nil && !l.told {
+			l.told, over = true, true
+		}
+		l.mu.Unlock()
+		switch {
+		case s != nil:
+			return s, nil
+		case over:
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-timer.C:
+			over = true
+		case <-changed:
+		}
+	}
+}
+
+// note remembers what the server refused: it says that apart from any call, which
+// then waits in vain.
+func (l *link) note(refused error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noted, l.notedAt = refused, time.Now()
+}
+
+// explain adds to an error what the server has refused since.
+func (l *link) explain(err error, since time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil || l.noted == nil || l.notedAt.Before(since) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, l.noted)
+}
