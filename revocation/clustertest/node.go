@@ -124,6 +124,14 @@ func (n *node) isLevel() {
 	})
 }
 
+// snapshots is how often all had to be delivered, for whatever reason.
+func snapshots(s cluster.State) (sum int) {
+	for _, n := range s.Snapshots {
+		sum += n
+	}
+	return sum
+}
+
 func (n *node) check(r revocation.Record) revocation.Outcome {
 	return n.list.Check(&r.Key).Outcome
 }

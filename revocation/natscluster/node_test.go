@@ -84,6 +84,14 @@ func (n *node) isLevel() {
 	})
 }
 
+// snapshots is how often all had to be delivered, for whatever reason.
+func snapshots(s cluster.State) (sum int) {
+	for _, n := range s.Snapshots {
+		sum += n
+	}
+	return sum
+}
+
 func (n *node) revoke(list ...revocation.Record) {
 	n.t.Helper()
 	if err := n.list.Revoke(n.t.Context(), list...); err != nil {

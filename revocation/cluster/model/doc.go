@@ -50,7 +50,7 @@
 //     nodes know that are cut off for longer, or are not running, nobody else can tell:
 //     until they are back, it passes where it was never known.
 //   - What is left out: a node that had word within the last minute waits for the
-//     repairs of others no longer than ten seconds (twice Settle), so that a large
+//     repairs of others no longer than ten seconds (four times Settle), so that a large
 //     repair does not keep a fleet from serving. It may lack what was acknowledged
 //     elsewhere in the last moments before the loss, until that is repaired.
 //   - Clocks differ by less than what has ended is remembered for, and nobody waits
