@@ -122,8 +122,20 @@ func (f *feed) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
 	defer cancel()
-	_ = f.stream.DeleteConsumer(ctx, f.name)
+	for range forgetting {
+		err := f.stream.DeleteConsumer(ctx, f.name)
+		if f.consumer != nil || !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return
+		}
+		// Nobody has waited until it was made: a server, which works on several
+		// questions at once, may be about to.
+		sleep(ctx, 100*time.Millisecond)
+	}
 }
+
+// forgetting is how often the server is asked to forget a consumer that it does not
+// know yet.
+const forgetting = 5
 
 // read reads the stream, and looks after it.
 func (f *feed) read(ctx context.Context) error {
