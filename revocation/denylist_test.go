@@ -235,6 +235,7 @@ type shakyStore struct {
 	revocation.Store
 	getError, putError, dropError atomic.Pointer[error]
 	putAnyway                     atomic.Bool // stores, and fails all the same
+	puts                          atomic.Int32
 }
 
 func fail(p *atomic.Pointer[error], err error) { p.Store(&err) }
@@ -248,6 +249,7 @@ func (s *shakyStore) Get(key revocation.Key) (revocation.Record, error) {
 }
 
 func (s *shakyStore) Put(ctx context.Context, batch revocation.Batch) error {
+	s.puts.Add(1)
 	failure := s.putError.Load()
 	if failure == nil {
 		return s.Store.Put(ctx, batch)

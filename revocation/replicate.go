@@ -11,15 +11,15 @@ import (
 )
 
 // Publish makes records durable for all nodes of a cluster: when it returns nil,
-// every other node will know them, this one has received them with all that was
-// published before, and until then they are promised to nobody. Trying again is
-// safe.
+// every other node will know them, and this one has received them (see
+// [Denylist.Receive]) with all that was published before. Until then they are
+// promised to nobody. Trying again is safe.
 type Publish func(ctx context.Context, records []Record) error
 
-// Join has every revocation and restoration that is decided on here published
-// while it is stored, until leave is called. What cannot be published and refuses
-// something is stored and enforced here all the same, and the error is [ErrAway];
-// what restores is left to [Denylist.Receive]. While a denylist has
+// Join has every revocation and restoration that is decided on here published,
+// until leave is called. What cannot be published, or not soon, and refuses
+// something is stored and enforced here all the same, and the error is [ErrAway] in
+// the end; all else is left to [Denylist.Receive]. While a denylist has
 // joined more than one cluster, each has to have what is promised.
 func (d *Denylist) Join(publish Publish) (leave func()) {
 	return d.publishers.add(publish)

@@ -11,16 +11,22 @@ import (
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
-// What is decided on here is published as it is stored, once; what is received, or
-// loaded, is not.
+// published is a cluster that takes everything, and lets the fixture receive it.
+func (f *fixture) published(ctx context.Context, records []revocation.Record) error {
+	return f.Receive(ctx, records, nil)
+}
+
+// What is decided on here is published, once, and stored once; what is received, or
+// loaded, is not published.
 func TestJoin(t *testing.T) {
 	f := newFixture(t)
 	f.revoke(record(1, time.Hour))
 	var published []revocation.Record
-	leave := f.Join(func(_ context.Context, records []revocation.Record) error {
+	leave := f.Join(func(ctx context.Context, records []revocation.Record) error {
 		published = append(published, records...)
-		return nil
+		return f.published(ctx, records)
 	})
+	before := f.store.puts.Load()
 	f.revoke(record(2, time.Hour), record(3, -time.Hour))
 	if err := f.Receive(t.Context(), []revocation.Record{record(4, time.Hour)}, []byte("cursor")); err != nil {
 		t.Fatal(err)
@@ -29,6 +35,9 @@ func TestJoin(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.revoke(record(2, time.Hour))
+	if n := f.store.puts.Load() - before; n != 4 {
+		t.Errorf("%d times something was stored; want once each", n)
+	}
 	var keys []revocation.Key
 	var versions []uint64
 	for _, r := range published {
@@ -74,23 +83,66 @@ func TestAway(t *testing.T) {
 	f.wants(revocation.Revoked, key(1), key(2))
 }
 
-// What is published but cannot be stored here is no success either, and the
-// reason is the store's.
-func TestPublishedAndNotStored(t *testing.T) {
+// What takes long to be published is enforced meanwhile, and durable, and no success
+// before the cluster has it. What restores waits for that.
+func TestPublishedLate(t *testing.T) {
 	f := newFixture(t)
-	f.Join(func(context.Context, []revocation.Record) error { return nil })
+	f.revoke(record(2, time.Hour))
+	late := make(chan struct{})
+	f.Join(func(ctx context.Context, records []revocation.Record) error {
+		<-late
+		return f.published(ctx, records)
+	})
+	revoked, restored := make(chan error, 1), make(chan error, 1)
+	go func() { revoked <- f.Revoke(t.Context(), record(1, time.Hour)) }()
+	go func() {
+		_, err := f.Restore(t.Context(), key(2), operator)
+		restored <- err
+	}()
+	for first := key(1); f.Check(&first).Outcome != revocation.Revoked; {
+		time.Sleep(time.Millisecond)
+	}
+	if r, err := f.store.Get(key(1)); err != nil || r != record(1, time.Hour) {
+		t.Errorf("stored %+v, %v", r, err)
+	}
+	f.wants(revocation.Revoked, key(2))
+	select {
+	case err := <-revoked:
+		t.Errorf("Revoke = %v before the cluster has it", err)
+	case err := <-restored:
+		t.Errorf("Restore = %v before the cluster has it", err)
+	default:
+	}
+	close(late)
+	if err := errors.Join(<-revoked, <-restored); err != nil {
+		t.Error(err)
+	}
+	f.wants(revocation.Revoked, key(1))
+	f.wants(revocation.Clear, key(2))
+}
+
+// What can be neither published nor stored fails for the reason of the store.
+func TestNeitherPublishedNorStored(t *testing.T) {
+	f := newFixture(t)
+	f.Join(func(context.Context, []revocation.Record) error { return errCut })
 	fail(&f.store.putError, fmt.Errorf("%w: %w", revocation.ErrNotStored, errDisk))
 	if err := f.Revoke(t.Context(), record(1, time.Hour)); !errors.Is(err, errDisk) || errors.Is(err, revocation.ErrAway) {
 		t.Errorf("Revoke = %v; want the store's error", err)
 	}
+	f.wants(revocation.Clear, key(1))
 }
 
 // Of two clusters both must have what is promised.
 func TestTwoClusters(t *testing.T) {
 	f := newFixture(t)
 	var first, second error
-	f.Join(func(context.Context, []revocation.Record) error { return first })
-	leave := f.Join(func(context.Context, []revocation.Record) error { return second })
+	published := func(err *error) revocation.Publish {
+		return func(ctx context.Context, records []revocation.Record) error {
+			return errors.Join(f.published(ctx, records), *err)
+		}
+	}
+	f.Join(published(&first))
+	leave := f.Join(published(&second))
 	f.revoke(record(1, time.Hour))
 	for _, err := range []*error{&first, &second} {
 		*err = errCut
@@ -158,7 +210,7 @@ func TestDecidedAlone(t *testing.T) {
 			t.Errorf("Cursor = %q, %v; want %q", cursor, err, want)
 		}
 	}
-	leave := f.Join(func(context.Context, []revocation.Record) error { return nil })
+	leave := f.Join(f.published)
 	if err := f.Receive(t.Context(), nil, []byte("c")); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +229,7 @@ func TestDecidedAlone(t *testing.T) {
 func TestEndedIsRemembered(t *testing.T) {
 	for after, version := range map[time.Duration]uint64{time.Hour: 2, 3 * time.Hour: 0} {
 		f := newFixture(t)
-		f.Join(func(context.Context, []revocation.Record) error { return nil })
+		f.Join(f.published)
 		restored := record(1, time.Minute)
 		restored.Effect, restored.Version = revocation.Restored, 1
 		f.clock.move(time.Minute + leeway)
@@ -199,7 +251,7 @@ func TestEndedIsRemembered(t *testing.T) {
 // What is forgotten does not outweigh what comes, though no sweep has come by.
 func TestForgottenIsAbsent(t *testing.T) {
 	f := newFixture(t)
-	f.Join(func(context.Context, []revocation.Record) error { return nil })
+	f.Join(f.published)
 	restored := record(1, time.Minute)
 	restored.Effect, restored.Version = revocation.Restored, 1
 	if err := f.Receive(t.Context(), []revocation.Record{restored}, nil); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -102,36 +103,45 @@ func (d *Denylist) Apply(ctx context.Context, records ...Record) error {
 	return d.decide(ctx, records)
 }
 
-// decide makes records that were decided on here durable: in the store, and at the
-// same time in the cluster, if there is one. Neither waits for the other, as what
-// one of them has not taken is kept by the other all the same; but what refuses
-// nothing is left to the cluster: only what all nodes know of may let pass here.
-// The caller is using the store.
+// decide makes records that were decided on here durable: in the store, and in the
+// cluster, if there is one. Published is also received, and so stored. What is not
+// published in time is stored meanwhile, and kept whatever becomes of it; but what
+// refuses nothing is left to the cluster: only what all nodes know of may let pass
+// here. The caller is using the store.
 func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	live, err := d.live(records, 0)
 	if err != nil || len(live) == 0 {
 		return err
 	}
-	if alone, err := d.publishers.alone(func() error { return d.decideAlone(ctx, live) }); alone {
-		return err
+	if !d.volatile {
+		if alone, err := d.publishers.alone(func() error { return d.decideAlone(ctx, live) }); alone {
+			return err
+		}
 	}
-	published := make(chan error, 1)
-	go func() { published <- d.publishers.publish(ctx, live) }()
-	local, cancel := outlast(ctx, localTimeout)
-	defer cancel()
-	refusing := refusing(live)
-	err = d.put(local, Batch{Records: refusing})
-	away := <-published
+	store := sync.OnceValue(func() error {
+		local, cancel := outlast(ctx, localTimeout)
+		defer cancel()
+		return d.put(local, Batch{Records: refusing(live)})
+	})
+	late := time.AfterFunc(publishTime, func() { _ = store() })
+	away := d.publishers.publish(ctx, live)
+	if late.Stop() && away == nil {
+		return nil
+	}
+	err = store() // or what has become of it
 	switch {
+	case away == nil:
+		return nil
 	case err != nil:
 		return err
-	case away != nil:
-		return fmt.Errorf("revoking: %w: %w", ErrAway, away)
-	case len(refusing) < len(live):
-		return d.put(ctx, Batch{Records: live})
 	}
-	return nil
+	return fmt.Errorf("revoking: %w: %w", ErrAway, away)
 }
+
+// publishTime is how long a revocation may be on its way through the cluster before
+// it is stored, and so enforced, here without it: to store it twice costs as much as
+// another.
+const publishTime = 100 * time.Millisecond
 
 func refusing(records []Record) (list []Record) {
 	for i := range records {
