@@ -74,7 +74,7 @@ func (e *Engine) connectOptions() (o nats.Options, err error) {
 		nats.ReconnectHandler(e.connected),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, why error) { e.link.down(why) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, why error) { e.link.down(why) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { e.link.note(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { e.link.refused(err) }),
 	}, e.c.Options...) {
 		if err := option(&o); err != nil {
 			return o, fmt.Errorf("options of the connection to NATS: %w", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,13 +44,17 @@ func (e *Engine) Sync(ctx context.Context, encoded []byte, to cluster.Receiver) 
 	if err != nil {
 		return err
 	}
-	began := time.Now()
+	ctx, done := e.link.heed(ctx, func(refusal string) bool { return !strings.Contains(refusal, e.records()) })
+	defer done()
 	f := &feed{engine: e, session: session, to: to, name: nuid.Next()}
 	defer f.close()
-	if err := f.open(ctx, encoded); err != nil {
-		return e.link.explain(err, began)
+	if err = f.open(ctx, encoded); err == nil {
+		err = f.read(ctx)
 	}
-	return e.link.explain(f.read(ctx), began)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return err
 }
 
 // feed is one Sync.
