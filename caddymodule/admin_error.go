@@ -15,6 +15,7 @@ import (
 var (
 	errStarting  = errors.New("the first configuration is still being started")
 	errNoApp     = errors.New("the running configuration has no token_revocation")
+	errAway      = errors.New("the cluster was not reached, or not in time: what was to be refused is refused on this node, and will be sent again; nothing else is done")
 	errMediaType = errors.New("the Content-Type must be application/json, and without a Content-Encoding")
 )
 
@@ -53,6 +54,8 @@ func adminError(w http.ResponseWriter, err error) error {
 	}
 	w.Header().Set("Retry-After", retryAfter)
 	switch {
+	case errors.Is(err, revocation.ErrAway):
+		err = errAway
 	case errors.Is(err, context.DeadlineExceeded):
 		err = errors.New("the store did not answer in time: what was asked for may be done all the same")
 	case errors.Is(err, revocation.ErrClosed):

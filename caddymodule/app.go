@@ -29,6 +29,7 @@ const (
 	defaultLeeway    = time.Minute
 
 	defaultMaxStaleness = 30 * time.Second
+	minMaxStaleness     = 2 * time.Second
 
 	maxCacheSize = 64 << 30
 )
@@ -37,8 +38,9 @@ const (
 // and which clients may revoke. All sites that use the `token_revocation`
 // handler share it. It keeps its denylist through reloads.
 type App struct {
-	// Where this node keeps its durable copy of the denylist. Default: the
-	// module `bolt`, with its file in Caddy's data directory.
+	// Where this node keeps its copy of the denylist: the module `bolt`, in a file;
+	// or with a cluster also `memory`. Default: `bolt`, with its file in Caddy's data
+	// directory.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=token_revocation.stores inline_key=backend"`
 
 	// Through what this node shares its denylist with others. Default: nothing; it
@@ -47,13 +49,14 @@ type App struct {
 
 	// How long a node may go without word from its cluster until it no longer
 	// knows what is revoked, and `when_unavailable` says what becomes of requests
-	// with tokens. Default: 30s.
+	// with tokens. At least 2s, as there is word every second. Default: 30s.
 	MaxStaleness caddy.Duration `json:"max_staleness,omitempty"`
 
 	// What to do with a request whose token may have been revoked without this
 	// node having been told, because the denylist is not loaded yet or there was no
 	// word from the cluster for too long: `deny` it with status 503, or `allow` it.
-	// Tokens that are known to be revoked are refused in any case. Default: `deny`.
+	// Tokens that are known to be revoked are refused in any case, and requests
+	// without a token are none of such. Sites may choose otherwise. Default: `deny`.
 	WhenUnavailable string `json:"when_unavailable,omitempty"`
 
 	// The budget, in bytes, of the cache of the records that are being asked
@@ -93,6 +96,7 @@ type App struct {
 	cluster    ClusterModule // nil if the node stands alone
 	member     *membership   // of it
 	clusterKey string        // under which member was acquired; empty if it was not
+	joins      bool          // this app is the first to be a member
 	kept       []string      // what the app has in the pool of what was published
 	tuned      bool          // the denylist is as this app wants it, or was
 
@@ -116,6 +120,10 @@ type StoreModule interface {
 	// a live server.
 	Open(ctx context.Context) (revocation.Store, error)
 }
+
+// NeedsCluster is implemented by a [StoreModule] whose stores are
+// [revocation.Volatile]: it is refused in a configuration without a cluster.
+type NeedsCluster interface{ NeedsCluster() }
 
 // Provision reads the configuration. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) error {
@@ -146,6 +154,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.store, ok = store.(StoreModule); !ok {
 		return fmt.Errorf("store: %T is not a store of token_revocation", store)
 	}
+	if _, forgets := store.(NeedsCluster); forgets && len(a.ClusterRaw) == 0 {
+		return errors.New("store: it forgets everything on a restart, and so needs a cluster")
+	}
 	a.key = a.store.Resource()
 	a.shared = acquire(a.key)
 	return a.provisionCluster(ctx)
@@ -172,8 +183,8 @@ func (a *App) setDefaults() error {
 		return fmt.Errorf("leeway: %s is not possible", time.Duration(*a.Leeway))
 	}
 	switch {
-	case a.MaxStaleness < 0:
-		return fmt.Errorf("max_staleness: %s is not possible", time.Duration(a.MaxStaleness))
+	case a.MaxStaleness != 0 && a.MaxStaleness < caddy.Duration(minMaxStaleness):
+		return fmt.Errorf("max_staleness: %s is not possible; %s or more is", time.Duration(a.MaxStaleness), minMaxStaleness)
 	case a.MaxStaleness > 0 && len(a.ClusterRaw) == 0:
 		return errors.New("max_staleness: there is no cluster from which word could come")
 	case a.MaxStaleness == 0:
@@ -195,7 +206,11 @@ func (a *App) Start() error {
 		return err
 	}
 	a.tuned = true
-	return list.Tune(a.options())
+	if err := list.Tune(a.options()); err != nil {
+		return err
+	}
+	a.awaitCluster()
+	return nil
 }
 
 // Stop does nothing: requests that began before may still need the denylist.
@@ -207,13 +222,13 @@ func (a *App) Cleanup() error {
 		_, _ = published.Delete(name) // which has nothing to close
 	}
 	a.kept = nil
-	a.leave()
+	left := a.leave()
 	if a.key == "" {
-		return nil
+		return left
 	}
 	key := a.key
 	a.key = ""
-	return errors.Join(a.retune(), release(key))
+	return errors.Join(left, a.retune(), release(key))
 }
 
 // retune lets the denylist be as the configuration that runs has it: where this one

@@ -29,7 +29,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 // UnmarshalCaddyfile sets the app up from the global option:
 //
 //	token_revocation {
-//		store bolt [<path>]
+//		store bolt [<path>]|memory
 //		cluster nats <url>... { ... }
 //		max_staleness <duration>
 //		when_unavailable deny|allow
@@ -49,14 +49,25 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		}
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the name of the option
-	return options(d, a.unmarshalOption, "client", "issuer")
+	d.Next()        // the name of the option
+	var alone error // of the first option that needs a cluster, if there is none
+	err := options(d, func(d *caddyfile.Dispenser) error { return a.unmarshalOption(d, &alone) }, "client", "issuer")
+	if err == nil && len(a.ClusterRaw) == 0 {
+		err = alone
+	}
+	return err
 }
 
-func (a *App) unmarshalOption(d *caddyfile.Dispenser) (err error) {
+func first(of *error, err error) {
+	if *of == nil {
+		*of = err
+	}
+}
+
+func (a *App) unmarshalOption(d *caddyfile.Dispenser, alone *error) (err error) {
 	switch option := d.Val(); option {
 	case "store":
-		return a.unmarshalStore(d)
+		return a.unmarshalStore(d, alone)
 	case "cache":
 		a.CacheSize, err = size(d)
 	case "retain":
@@ -76,7 +87,10 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser) (err error) {
 	case "cluster":
 		return a.unmarshalCluster(d)
 	case "max_staleness":
-		a.MaxStaleness, err = positive(d)
+		first(alone, d.Err("max_staleness is not possible without a cluster, from which word could come"))
+		if a.MaxStaleness, err = positive(d); err == nil && a.MaxStaleness < caddy.Duration(minMaxStaleness) {
+			err = d.Errf("max_staleness must be at least %s, not %s", minMaxStaleness, d.Val())
+		}
 	case "when_unavailable":
 		a.WhenUnavailable, err = choice(d, []string{deny, allowStale})
 	default:
@@ -85,14 +99,12 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser) (err error) {
 	return err
 }
 
-func (a *App) unmarshalStore(d *caddyfile.Dispenser) error {
+func (a *App) unmarshalStore(d *caddyfile.Dispenser, alone *error) error {
 	if !d.NextArg() {
 		return d.ArgErr()
 	}
 	name := d.Val()
-	if name == "memory" {
-		return d.Err("store memory is not supported without a cluster, as it would forget on a restart")
-	}
+	withoutCluster := d.Errf("store %s is not possible without a cluster, as it forgets everything on a restart", name)
 	module, err := caddyfile.UnmarshalModule(d, "token_revocation.stores."+name)
 	if err != nil {
 		return err
@@ -100,6 +112,9 @@ func (a *App) unmarshalStore(d *caddyfile.Dispenser) error {
 	store, ok := module.(StoreModule)
 	if !ok {
 		return d.Errf("store %s is not a store of token_revocation", name)
+	}
+	if _, forgets := module.(NeedsCluster); forgets {
+		first(alone, withoutCluster)
 	}
 	a.StoreRaw = caddyconfig.JSONModuleObject(store, "backend", name, nil)
 	return nil
@@ -110,12 +125,15 @@ func (a *App) unmarshalCluster(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	name := d.Val()
-	if name == "postgres" || name == "redis" {
-		return d.Errf("cluster %s is not supported by this version", name)
+	if err := builtIn(name); err != nil {
+		return d.WrapErr(err)
 	}
-	module, err := caddyfile.UnmarshalModule(d, "token_revocation.clusters."+name)
+	module, err := caddyfile.UnmarshalModule(d, clusterNamespace+"."+name)
 	if err != nil {
 		return err
+	}
+	if _, ok := module.(ClusterModule); !ok {
+		return d.Errf("cluster %s is not a cluster of token_revocation", name)
 	}
 	a.ClusterRaw = caddyconfig.JSONModuleObject(module, "engine", name, nil)
 	return nil

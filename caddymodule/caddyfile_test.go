@@ -151,7 +151,14 @@ func TestCaddyfileMistakes(t *testing.T) {
 	const later = "is not supported"
 	for _, m := range []struct{ text, want string }{
 		// What a later version will know.
-		{global("store memory # HERE"), "store memory " + later},
+		{global("cluster redis redis://a # HERE"), "cluster redis " + later},
+		{global("cluster postgres postgres://a # HERE"), "cluster postgres " + later},
+
+		// What is of no use without something else.
+		{global("store memory # HERE"), "store memory is not possible without a cluster"},
+		{global("store memory # HERE\nmax_staleness 10s"), "store memory is not possible without a cluster"},
+		{global("max_staleness 10s # HERE\nwhen_unavailable allow"), "max_staleness is not possible without a cluster"},
+		{global("cluster pigeon nats://a # HERE"), "token_revocation.clusters.pigeon"},
 
 		// Words that nobody knows.
 		{global("stroe bolt # HERE"), `"stroe"`},
@@ -350,13 +357,17 @@ func TestJSONMistakes(t *testing.T) {
 		{app(`{"retain":"x"}`), `"x"`},
 		{app(`{"leeway":-1}`), "leeway"},
 		{app(`{"store":{}}`), "store"},
-		{app(`{"store":{"backend":"memory"}}`), "memory"},
+		{app(`{"store":{"backend":"memory"}}`), "store: it forgets everything on a restart"},
+		{app(`{"store":{"backend":"memory","path":"x"},"cluster":{"engine":"nats","servers":["a"]}}`), `"path"`},
 		{app(`{"store":{"backend":"bolt","file":"x"}}`), `"file"`},
 		{app(`{"store":{"backend":"bolt","path":"{env.EMPTY}"}}`), "path"},
 		{app(`{"store":{"backend":"bolt","path":"{nope}"}}`), "path"},
 		{app(`{"cluster":{}}`), "cluster"},
-		{app(`{"cluster":{"engine":"carrier pigeon"}}`), "cluster"},
-		{app(`{"max_staleness":1000000000}`), "max_staleness"},
+		{app(`{"cluster":{"engine":"carrier pigeon"}}`), "token_revocation.clusters.carrier pigeon"},
+		{app(`{"cluster":{"engine":"redis"}}`), "cluster redis is not supported by this version"},
+		{app(`{"max_staleness":10000000000}`), "max_staleness: there is no cluster"},
+		{app(`{"max_staleness":1000000000,"cluster":{"engine":"nats","servers":["a"]}}`), "max_staleness: 1s is not possible"},
+		{app(`{"max_staleness":-1}`), "max_staleness: -1ns"},
 		{app(`{"when_unavailable":"maybe"}`), "when_unavailable"},
 		{app(`{"clients":[{}]}`), "clients[0]"},
 		{app(`{"clients":[{"id":"a"},{"id":""}]}`), "clients[1]"},

@@ -1,6 +1,9 @@
 package caddymodule
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -35,9 +38,10 @@ type membership struct {
 	err  error
 }
 
-func joinedTo(key string) *membership {
-	m, _, _ := memberships.LoadOrNew(key, func() (caddy.Destructor, error) { return new(membership), nil })
-	return m.(*membership)
+// joinedTo returns the membership with a key, and whether there was none before.
+func joinedTo(key string) (m *membership, added bool) {
+	value, there, _ := memberships.LoadOrNew(key, func() (caddy.Destructor, error) { return new(membership), nil })
+	return value.(*membership), !there
 }
 
 // join makes the denylist part of the cluster, unless it is already.
@@ -45,7 +49,8 @@ func (m *membership) join(list *revocation.Denylist, module ClusterModule, logge
 	m.once.Do(func() {
 		var engine cluster.Engine
 		if engine, m.err = module.Open(); m.err == nil {
-			m.node.Store(cluster.Join(list, engine, cluster.Options{Tell: func(e cluster.Event) { tell(logger, e) }}))
+			log := &clusterLog{member: m, first: logger, warnings: engine.Warnings}
+			m.node.Store(cluster.Join(list, engine, cluster.Options{Tell: log.tell}))
 		}
 	})
 	return m.err
@@ -60,9 +65,30 @@ func (m *membership) Destruct() error {
 	return nil
 }
 
+const clusterNamespace = appName + ".clusters"
+
+// builtIn says whether this Caddy has an engine, and if not, what to do about it.
+func builtIn(engine string) error {
+	id := clusterNamespace + "." + engine
+	if _, err := caddy.GetModule(id); err == nil {
+		return nil
+	}
+	switch engine {
+	case "postgres", "redis":
+		return fmt.Errorf("cluster %s is not supported by this version", engine)
+	}
+	return fmt.Errorf("cluster %s is not in this Caddy: build it with the package that has the module %s (xcaddy build --with <package>)", engine, id)
+}
+
 func (a *App) provisionCluster(ctx caddy.Context) error {
 	if len(a.ClusterRaw) == 0 {
 		return nil
+	}
+	var named struct{ Engine string }
+	if err := json.Unmarshal(a.ClusterRaw, &named); err == nil && named.Engine != "" {
+		if err := builtIn(named.Engine); err != nil {
+			return err
+		}
 	}
 	module, err := ctx.LoadModule(a, "ClusterRaw")
 	if err != nil {
@@ -73,7 +99,7 @@ func (a *App) provisionCluster(ctx caddy.Context) error {
 		return fmt.Errorf("cluster: %T is not a cluster of token_revocation", module)
 	}
 	a.clusterKey = a.key + "\n" + a.cluster.Resource()
-	a.member = joinedTo(a.clusterKey)
+	a.member, a.joins = joinedTo(a.clusterKey)
 	return nil
 }
 
@@ -89,16 +115,47 @@ func (a *App) joined(list *revocation.Denylist, err error) (*revocation.Denylist
 	return list, nil
 }
 
-// leave lets go of the cluster, which has to come before the denylist is let go.
-func (a *App) leave() {
-	if a.clusterKey == "" {
+// reloadTimeout is how long the configuration that runs goes on while a new one has
+// no word from its cluster.
+const reloadTimeout = 5 * time.Second
+
+// awaitCluster waits for the first word from a cluster that a reload has added: till then the
+// configuration before answers. The first configuration is not held up, and a cluster
+// that does not answer keeps no configuration from running.
+func (a *App) awaitCluster() {
+	if !a.joins || caddy.ActiveContext().Context == nil {
 		return
+	}
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for began := time.Now(); !a.fresh(); <-ticker.C {
+		if time.Since(began) > reloadTimeout {
+			a.logger.Warn("there is no word from the cluster yet; the configuration runs all the same",
+				zap.Duration("waited", reloadTimeout))
+			return
+		}
+	}
+}
+
+// leave lets go of the cluster, which has to come before the denylist is let go.
+// Where that lives on with another cluster, what is decided there is not known here:
+// the cursor would be wrong if this cluster were to come back.
+func (a *App) leave() error {
+	if a.clusterKey == "" {
+		return nil
 	}
 	key := a.clusterKey
 	a.clusterKey = ""
-	if _, err := memberships.Delete(key); err != nil {
-		a.logger.Error("leaving the cluster", zap.Error(err))
+	left, err := memberships.Delete(key)
+	if users, _ := denylists.References(a.key); left && users > 1 {
+		if list := a.shared.loaded.Load(); list != nil {
+			err = errors.Join(err, list.Receive(context.Background(), nil, revocation.NoCursor))
+		}
 	}
+	if err != nil {
+		return fmt.Errorf("leaving the cluster: %w", err)
+	}
+	return nil
 }
 
 // fresh says whether this node knows what the cluster knows, or did so recently
@@ -124,17 +181,4 @@ func checkWhenUnavailable(choice string) error {
 		return nil
 	}
 	return fmt.Errorf("when_unavailable: %q is neither deny nor allow", choice)
-}
-
-func tell(logger *zap.Logger, e cluster.Event) {
-	switch e.What {
-	case "level":
-		logger.Info("level with the cluster")
-	case "snapshot":
-		logger.Info("everything is asked of the cluster anew", zap.String("why", e.Why))
-	case "repaired":
-		logger.Warn("the cluster lacked records and was sent them", zap.Int("records", e.Records))
-	default:
-		logger.Warn("not level with the cluster", zap.String("why", e.Why))
-	}
 }

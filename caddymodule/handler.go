@@ -211,49 +211,61 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // decide says what becomes of a request.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request) gate.Decision {
-	list, err := h.checking(r.Context())
-	if err != nil {
-		return h.unknowing(gate.Decision{Scheme: "Bearer", Tokens: 1, Err: err})
+	app, list, err := h.checking(r.Context())
+	switch {
+	case err != nil && h.allows():
+		return h.gate.Look(w, r)
+	case err != nil:
+		return gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Tokens: 1, Err: err}
 	}
-	// Asked for first, too: a check can take as long as a body does to come in, and
-	// what was looked up before there was word again was not known then.
-	fresh := h.app.fresh()
-	decision := h.gate.Check(list, w, r)
-	if errors.Is(decision.Err, revocation.ErrClosed) { // a reload came in between
-		if list := running(); list != nil {
-			decision = h.gate.Check(list, w, r)
+	decision := h.check(app, list, w, r)
+	if errors.Is(decision.Err, revocation.ErrClosed) || decision.Err == errStale {
+		// A reload came in between, or this configuration only starts.
+		if active := runningApp(); active != nil && active != app {
+			if list := active.shared.loaded.Load(); list != nil {
+				decision = h.check(active, list, w, r)
+			}
 		}
 	}
-	if decision.Reason == gate.Passed && decision.Tokens > 0 && !(fresh && h.app.fresh()) {
-		decision.Err = errStale
-		return h.unknowing(decision)
+	if decision.Err == errStale && h.allows() {
+		decision.Reason, decision.Err = gate.Passed, nil
 	}
 	return decision
 }
 
 var errStale = errors.New("there was no word from the cluster for too long")
 
-// unknowing is what becomes of a request of which all that is known does not say
-// that it is to be refused, but not all is known.
-func (h *Handler) unknowing(d gate.Decision) gate.Decision {
-	if cmp.Or(h.WhenUnavailable, h.app.WhenUnavailable) == allowStale {
-		d.Reason, d.Err = gate.Passed, nil
-		return d
+// check is that of the gate, with what an app knows. What passes by that while the
+// cluster may know more is unavailable, and the error errStale.
+func (h *Handler) check(app *App, list *revocation.Denylist, w http.ResponseWriter, r *http.Request) gate.Decision {
+	// Asked before and after: a check can take as long as a body does to come in, and
+	// what was looked up before there was word again was not known then.
+	fresh := app.fresh()
+	decision := h.gate.Check(list, w, r)
+	if decision.Reason == gate.Passed && decision.Looked > 0 && !(fresh && app.fresh()) {
+		decision.Reason, decision.Err = gate.Unavailable, errStale
 	}
-	d.Reason = gate.Unavailable
-	return d
+	return decision
 }
 
-// checking returns the denylist for a check. While a new configuration starts,
-// requests reach it and the one before it: until it can answer, and where it
-// never will, it answers as that one does.
-func (h *Handler) checking(ctx context.Context) (*revocation.Denylist, error) {
+// allows says whether a request passes of whose tokens too little is known.
+func (h *Handler) allows() bool {
+	return cmp.Or(h.WhenUnavailable, h.app.WhenUnavailable) == allowStale
+}
+
+// checking returns the denylist for a check, and whose it is. While a new
+// configuration starts, requests reach it and the one before it: until it can
+// answer, and where it never will, it answers as that one does.
+func (h *Handler) checking(ctx context.Context) (*App, *revocation.Denylist, error) {
 	if h.app.shared.loaded.Load() == nil {
-		if list := running(); list != nil {
-			return list, nil
+		if active := runningApp(); active != nil {
+			if list := active.shared.loaded.Load(); list != nil {
+				return active, list, nil
+			}
 		}
 	}
-	return h.app.denylist(ctx)
+	list, err := h.app.denylist(ctx)
+	return h.app, list, err
 }
 
 // revoking returns the denylist for a revocation: that of the configuration that

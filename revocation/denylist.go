@@ -64,16 +64,17 @@ type Verdict struct {
 // Denylist is all live records: in memory for checking, in a [Store] for
 // keeping. Its methods are safe for concurrent use.
 type Denylist struct {
-	store   *observed
-	indexes indexes
-	kinds   kinds
-	shares  *shares
-	cache   *cache
-	hot     hotRules
-	trials  trials
-	now     func() time.Time
-	failed  atomic.Pointer[func(error)] // Options.Failed, never nil
-	leeway  atomic.Int64                // a time.Duration
+	store    *observed
+	volatile bool // the store is [Volatile]
+	indexes  indexes
+	kinds    kinds
+	shares   *shares
+	cache    *cache
+	hot      hotRules
+	trials   trials
+	now      func() time.Time
+	failed   atomic.Pointer[func(error)] // Options.Failed, never nil
+	leeway   atomic.Int64                // a time.Duration
 
 	inUse sync.Map // the keys of all claims
 
@@ -110,6 +111,7 @@ func open(ctx context.Context, store Store, options Options) (*Denylist, error) 
 		d.now = time.Now
 	}
 	d.store = &observed{Store: store, now: d.now}
+	_, d.volatile = store.(Volatile)
 	d.apply(options)
 	d.indexes, d.shares = newIndexes(d.now()), newShares()
 	if err := d.load(ctx, d.shares, options.Progress); err != nil {

@@ -113,8 +113,10 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	if err != nil || len(live) == 0 {
 		return err
 	}
-	if alone, err := d.publishers.alone(func() error { return d.decideAlone(ctx, live) }); alone {
-		return err
+	if !d.volatile {
+		if alone, err := d.publishers.alone(func() error { return d.decideAlone(ctx, live) }); alone {
+			return err
+		}
 	}
 	store := sync.OnceValue(func() error {
 		local, cancel := outlast(ctx, localTimeout)

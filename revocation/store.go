@@ -44,6 +44,12 @@ type Store interface {
 	Close() error
 }
 
+// Volatile is implemented by a store that forgets everything when the process
+// ends: its Put returns nil though nothing is durable. A denylist with such a store
+// promises only what its cluster has made durable. Without one it enforces what is
+// revoked, and the error is [ErrAway].
+type Volatile interface{ Volatile() }
+
 // Batch is what becomes durable at once.
 type Batch struct {
 	Records []Record

@@ -175,17 +175,24 @@ func TestConfiguration(t *testing.T) {
 			}
 		}
 	})
-	t.Run("later", func(t *testing.T) {
+	t.Run("clusters", func(t *testing.T) {
 		global := func(lines string) string { return "{\n\ttoken_revocation {\n" + lines + "\n\t}\n}\n" }
-		for word, caddyfile := range map[string]string{
-			"cluster postgres": global("cluster postgres postgres://a # HERE"),
-			"cluster redis":    global("cluster redis redis://a { # HERE\n }"),
-			"store memory":     global("store memory # HERE"),
+		directive := func(lines string) string { return ":1 {\n\ttoken_revocation {\n" + lines + "\n\t}\n}\n" }
+		for what, caddyfile := range map[string]string{
+			"cluster redis is not supported":                   global("cluster redis redis://a { # HERE\n credentials x\n }"),
+			"cluster postgres is not supported":                global("cluster postgres postgres://a # HERE"),
+			"token_revocation.clusters.pigeon":                 global("cluster pigeon nats://a # HERE"),
+			"max_staleness is not possible without a cluster":  global("max_staleness 30s # HERE"),
+			"max_staleness must be at least 2s":                global("cluster nats nats://a\n max_staleness 1s # HERE"),
+			"store memory is not possible without a cluster":   global("store memory # HERE\n when_unavailable allow"),
+			"unexpected \"/tmp\" after store memory":           global("store memory /tmp # HERE\n cluster nats nats://a"),
+			"when_unavailable has no choice \"perhaps\"":       global("when_unavailable perhaps # HERE"),
+			"token_revocation has no option \"max_staleness\"": directive("max_staleness 30s # HERE"),
 		} {
 			line := 1 + strings.Count(caddyfile[:strings.Index(caddyfile, "# HERE")], "\n")
 			why := errorOf(t, c.askAdmin(t, "/adapt", "text/caddyfile", caddyfile))
-			if !strings.Contains(why, word+" is not supported") || !strings.HasSuffix(why, fmt.Sprintf("Caddyfile:%d", line)) {
-				t.Errorf("%s in line %d: %s", word, line, why)
+			if !strings.Contains(why, what) || !strings.Contains(why, fmt.Sprintf("Caddyfile:%d", line)) {
+				t.Errorf("%s in line %d: %s", what, line, why)
 			}
 		}
 	})
@@ -211,6 +218,10 @@ func TestConfiguration(t *testing.T) {
 			{`"leeway":`, `"unknown":1,"leeway":`, `"unknown"`},
 			{`"cache_size":`, `"cache_size":-`, "cache_size: -16777216"},
 			{`"backend":"bolt"`, `"backend":"paper"`, "paper"},
+			{`"leeway":`, `"cluster":{"engine":"redis"},"leeway":`, "cluster redis is not supported"},
+			{`"leeway":`, `"cluster":{"engine":"nats"},"leeway":`, "servers"},
+			{`"leeway":`, `"cluster":{"engine":"nats","servers":["nats://a:S3CRET@b c"]},"leeway":`, "servers: one is not a URL"},
+			{`"leeway":`, `"max_staleness":60000000000,"leeway":`, "max_staleness"},
 			{`"backend":"bolt"`, `"backend":"bolt","sync":false`, `"sync"`},
 			{`"id":"backend",`, ``, "clients[0]"},
 			{`"id":"simple"`, `"id":"simple","auth":["client_secret_post"]`, "clients[3] (simple): auth client_secret_post needs a secret"},
@@ -294,6 +305,7 @@ func TestConfigurationCommands(t *testing.T) {
 			for _, mistake := range []struct{ old, new, want string }{
 				{"cache 16MiB", "cash 16MiB", "token_revocation has no option"},
 				{"cache 16MiB", "cluster redis redis://a", "cluster redis is not supported"},
+				{"cache 16MiB", "max_staleness 1m", "max_staleness is not possible without a cluster"},
 				{"realm api", "realm the api", "realm takes one argument"},
 			} {
 				out, ok := run(t, strings.Replace(wholeCaddyfile, mistake.old, mistake.new, 1), command)
@@ -319,7 +331,7 @@ func TestConfigurationCommands(t *testing.T) {
 	})
 	t.Run("list-modules", func(t *testing.T) {
 		out, err := c.command("list-modules").Output()
-		for _, module := range []string{"token_revocation\n", "http.handlers.token_revocation\n", "token_revocation.stores.bolt\n"} {
+		for _, module := range []string{"token_revocation\n", "http.handlers.token_revocation\n", "token_revocation.stores.bolt\n", "token_revocation.stores.memory\n", "token_revocation.clusters.nats\n"} {
 			if err != nil || !strings.Contains(string(out), module) {
 				t.Errorf("without %s: %v", module, err)
 			}

@@ -15,10 +15,10 @@ import (
 func statsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "stats",
-		Short: "Counts the records, and says how the store is",
+		Short: "Counts the records, and says how the store and the cluster are",
 		Long: `
-Counts the live records by kind, and says how the store is and whether this
-Caddy is ready. With --json, it prints {"stats":…,"sync":…} with what the admin
+Counts the live records by kind, and says how the store and the cluster are and
+whether this Caddy is ready. With --json, it prints {"stats":…,"sync":…} with what the admin
 API answers to both.`,
 		Example: `  $ caddy token-revocation stats`,
 		Args:    noArguments,
@@ -45,6 +45,7 @@ type syncState struct {
 		LastWrite *time.Time `json:"last_write"`
 		LastError string     `json:"last_error"`
 	} `json:"store"`
+	Cluster *clusterState `json:"cluster"`
 }
 
 func (c *call) stats() error {
@@ -89,6 +90,9 @@ func (s *syncState) rows() [][2]string {
 	}
 	if s.Store.LastError != "" {
 		rows = append(rows, [2]string{"last error", plain(s.Store.LastError)})
+	}
+	if s.Cluster != nil {
+		rows = append(rows, s.Cluster.rows()...)
 	}
 	return rows
 }

@@ -201,3 +201,15 @@ func TestPieces(t *testing.T) {
 		}
 	}
 }
+
+// However an engine puts it, the reasons are few.
+func TestReasons(t *testing.T) {
+	for why, want := range map[string]string{
+		ReasonNoCursor: "no_cursor", ReasonUnreadable: "unreadable", ReasonOther: "other_feed", ReasonOlder: "older",
+		ReasonTrimmed: "trimmed", ReasonDiffers: "differs", "": "unknown", "the moon is full": "unknown",
+	} {
+		if got := reasonOf(why); got != want || !slices.Contains(Reasons(), got) {
+			t.Errorf("%q is %q, want %q", why, got, want)
+		}
+	}
+}

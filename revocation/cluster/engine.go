@@ -57,8 +57,8 @@ const MaxBatch = 1024
 // Receiver is who a Sync delivers to. Calls come one at a time, from Sync itself.
 // Where one returns an error, Sync ends with it.
 type Receiver interface {
-	// Snapshot says that all that the feed has follows, and why the cursor was of
-	// no use.
+	// Snapshot says that all that the feed has follows, and with one of [Reasons] why
+	// the cursor was of no use.
 	Snapshot(why string) error
 	// Deliver hands over records, which are the receiver's from then on, and the
 	// cursor that stands behind them: who has made both durable together need never

@@ -72,6 +72,7 @@ func (r *receiver) Snapshot(why string) error {
 
 // Deliver implements [Receiver].
 func (r *receiver) Deliver(ctx context.Context, records []revocation.Record, cursor []byte) error {
+	r.node.received(len(records))
 	if cursor != nil {
 		r.cursor = cursor
 	}

@@ -1,9 +1,6 @@
 package cluster
 
-import (
-	"maps"
-	"time"
-)
+import "time"
 
 // State is what an operator wants to know of a node.
 type State struct {
@@ -15,10 +12,14 @@ type State struct {
 	// node knows. Measured by the node's own clock alone.
 	Word      bool
 	Staleness time.Duration
-	// Syncs counts the runs of the feed, and Snapshots those, by reason, in which
-	// all of it had to be delivered.
+	// Lag is how long that was under way: what is decided takes as long to come in.
+	Lag time.Duration
+	// Syncs counts the runs of the feed, and Snapshots those, by each of [Reasons],
+	// in which all of it had to be delivered.
 	Syncs     int
 	Snapshots map[string]int
+	// Received counts the records that came in, this node's own included.
+	Received int
 	// Repaired counts the records that the cluster lacked and was sent.
 	Repaired int
 	// Owed is how many records did not reach the cluster and will be sent again.
@@ -31,8 +32,10 @@ type State struct {
 
 type state struct {
 	level    bool
+	lag      time.Duration
 	syncs    int
 	resyncs  map[string]int
+	received int
 	repaired int
 	lost     string
 }
@@ -43,9 +46,11 @@ func (n *Node) State() State {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := State{
-		Level: n.state.level, Syncs: n.state.syncs,
-		Snapshots: maps.Clone(n.state.resyncs), Repaired: n.state.repaired,
-		Owed: owed, Lost: n.state.lost, Warnings: warnings,
+		Level: n.state.level, Lag: n.state.lag, Syncs: n.state.syncs, Snapshots: make(map[string]int),
+		Received: n.state.received, Repaired: n.state.repaired, Owed: owed, Lost: n.state.lost, Warnings: warnings,
+	}
+	for _, reason := range Reasons() {
+		s.Snapshots[reason] = n.state.resyncs[reason]
 	}
 	if word := n.word.Load(); word != 0 {
 		s.Word, s.Staleness = true, n.elapsed()-time.Duration(word)
@@ -76,7 +81,7 @@ func (n *Node) begun() {
 
 func (n *Node) snapshot(why string) {
 	n.mu.Lock()
-	n.state.resyncs[why]++
+	n.state.resyncs[reasonOf(why)]++
 	n.mu.Unlock()
 	n.options.Tell(Event{What: "snapshot", Why: why})
 }
@@ -85,7 +90,7 @@ func (n *Node) snapshot(why string) {
 func (n *Node) heard(sent time.Duration) {
 	n.mu.Lock()
 	first := !n.state.level
-	n.state.level, n.state.lost = true, ""
+	n.state.level, n.state.lost, n.state.lag = true, "", n.elapsed()-sent
 	n.word.Store(max(n.word.Load(), int64(sent), 1))
 	n.mu.Unlock()
 	if first {
@@ -98,6 +103,12 @@ func (n *Node) lost(err error) {
 	n.state.level, n.state.lost = false, err.Error()
 	n.mu.Unlock()
 	n.options.Tell(Event{What: "lost", Why: err.Error()})
+}
+
+func (n *Node) received(records int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.state.received += records
 }
 
 func (n *Node) repaired(records int) {

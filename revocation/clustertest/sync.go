@@ -66,6 +66,9 @@ func (s *syncing) Snapshot(why string) error {
 	if s.snapshots = append(s.snapshots, why); len(s.snapshots) > 1 || len(s.deliveries) > 0 {
 		s.f.Errorf("Snapshot is not the first call, or not the only one: %q", s.snapshots)
 	}
+	if !slices.Contains(cluster.Reasons(), why) {
+		s.f.Errorf("%q is none of the reasons", why)
+	}
 	return nil
 }
 

@@ -119,8 +119,10 @@ func (r Reason) String() string {
 // Decision is what becomes of a request.
 type Decision struct {
 	Reason Reason
-	// Tokens is how many tokens stood in the places that were looked at.
-	Tokens int
+	// Tokens is how many tokens stood in the places that were looked at, and Looked
+	// how many texts were looked up that some server might take for one: if none was,
+	// nothing could be revoked.
+	Tokens, Looked int
 	// Record is the record that revokes, if Reason is Revoked.
 	Record *revocation.Record
 	// Counted are the dry runs that would have refused the request, each once and
@@ -138,8 +140,18 @@ type Decision struct {
 // Trailer fields that could carry a token, and an upgrade to another version of
 // HTTP, are taken out of the request.
 func (g *Gate) Check(list *revocation.Denylist, w http.ResponseWriter, r *http.Request) Decision {
+	return g.search(search{list: list, names: g.names}, w, r)
+}
+
+// Look is Check for those who let pass what they know nothing about: no token is
+// revoked, but a request that is refused whatever its tokens are, is refused.
+func (g *Gate) Look(w http.ResponseWriter, r *http.Request) Decision {
+	return g.search(search{blind: true}, w, r)
+}
+
+func (g *Gate) search(s search, w http.ResponseWriter, r *http.Request) Decision {
 	g.nothingLater(r)
-	s := search{list: list, names: g.names, decision: Decision{Scheme: "Bearer"}}
+	s.decision.Scheme = "Bearer"
 	if g.authorization(&s, r.Header) && g.query(&s, r.URL.RawQuery) &&
 		g.inHeaders(&s, r.Header) && g.inCookies(&s, r.Header) && g.inForm(&s, w, r) {
 		s.decision.Reason = Passed
@@ -152,8 +164,8 @@ func (g *Gate) Check(list *revocation.Denylist, w http.ResponseWriter, r *http.R
 // request is refused and nothing further matters.
 type search struct {
 	list     *revocation.Denylist
+	blind    bool         // there is no list
 	names    *token.Names // of the gate
-	looked   int
 	tried    []trial
 	decision Decision
 }
@@ -209,11 +221,14 @@ func (s *search) reading(credential string) bool {
 func aroundToken(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\'' }
 
 func (s *search) identity(credential string, id *token.Identity) bool {
-	if s.looked++; s.looked > maxCandidates || s.decision.Tokens > maxTokens {
+	if s.decision.Looked++; s.decision.Looked > maxCandidates || s.decision.Tokens > maxTokens {
 		return s.malformed("the request has too many tokens")
 	}
 	if id.Ambiguous {
 		return s.malformed("a token can be read in more than one way")
+	}
+	if s.blind {
+		return true
 	}
 	if !s.settle(s.list.Check(&id.Key), &id.Key) {
 		return false

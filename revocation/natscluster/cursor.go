@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/cluster"
 )
 
 // cursor says up to which message a node has received everything: one with
@@ -37,13 +39,13 @@ func (c cursor) encode() []byte {
 }
 
 // proven says whether everything that followed a cursor is still in the stream,
-// and otherwise why not.
+// and otherwise why not, with one of [cluster.Reasons].
 func (e *Engine) proven(ctx context.Context, s *session, stream jetstream.Stream, encoded []byte) (at cursor, why string, err error) {
 	if encoded == nil {
-		return at, "the node has no cursor", nil
+		return at, cluster.ReasonNoCursor, nil
 	}
 	if json.Unmarshal(encoded, &at) != nil || at.Sequence == 0 {
-		return at, "the cursor cannot be read", nil
+		return at, cluster.ReasonUnreadable, nil
 	}
 	info, err := stream.Info(ctx)
 	if err != nil {
@@ -51,18 +53,18 @@ func (e *Engine) proven(ctx context.Context, s *session, stream jetstream.Stream
 	}
 	switch {
 	case at.Stream != incarnation(info):
-		return at, "the stream is another", nil
+		return at, cluster.ReasonOther, nil
 	case at.Sequence > info.State.LastSeq:
-		return at, "the stream was restored from older data", nil
+		return at, cluster.ReasonOlder, nil
 	}
 	body, stored, err := e.message(ctx, s, at.Sequence)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return at, "the stream no longer has what the cursor points at", nil
+		return at, cluster.ReasonTrimmed, nil
 	case err != nil:
 		return at, "", fmt.Errorf("looking at the witness: %w", err)
 	case witness(body, stored) != at.Witness:
-		return at, "the stream has something else where the cursor points at", nil
+		return at, cluster.ReasonDiffers, nil
 	}
 	return at, "", nil
 }
