@@ -16,17 +16,18 @@ import (
 func (s *system) losing(f func()) {
 	begin := s.written.Now()
 	f()
-	s.loss = &history.Event{Kind: history.Loss, Begin: begin, Turn: s.written.Now()}
+	s.losses = append(s.losses, history.Event{Kind: history.Loss, Begin: begin, Turn: s.written.Now()})
 }
 
-// losses are faults that take from the engine what it has.
+// losses are faults that take from the engine what it has. They must not come
+// together with a gateway that loses its store.
 func losses() []fault {
 	return []fault{
 		{"the data are put back to what they were", func(s *system, _ *rand.Rand, d time.Duration) {
 			s.engine.kill()
 			older := s.engine.copied()
 			s.engine.launch()
-			s.settle()
+			s.goesOn()
 			time.Sleep(d)
 			s.losing(func() {
 				s.engine.kill()
@@ -45,6 +46,12 @@ func losses() []fault {
 			s.losing(s.engine.remove)
 		}, 0},
 	}
+}
+
+// goesOn waits until some more revocations are acknowledged.
+func (s *system) goesOn() {
+	before := s.tokens.count()
+	s.until("revocations are acknowledged", func() bool { return s.tokens.count() >= before+20 })
 }
 
 // changes are what operators do.

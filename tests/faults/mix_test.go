@@ -22,7 +22,7 @@ func TestMix(t *testing.T) {
 	s.during(fmt.Sprintf("a mixture, -faults.seed %d", *seed), func() {
 		end := time.Now().Add(*mix)
 		var lanes sync.WaitGroup
-		for i, list := range [][]fault{engineFaults(), gatewayFaults()} {
+		for i, list := range [][]fault{append(engineFaults(), losses()...), gatewayFaults()} {
 			lanes.Go(func() { s.mix(list, s.chance(uint64(i)), end) })
 		}
 		lanes.Wait()

@@ -33,8 +33,8 @@ type system struct {
 	gateways []*gateway
 	traffic  traffic
 
-	loss  *history.Event // from which the gateways have not recovered
-	found map[string]bool
+	losses []history.Event // from which the gateways have not recovered
+	found  map[string]bool
 }
 
 // newSystem starts three gateways and three servers.
@@ -130,7 +130,7 @@ func (s *system) settle() {
 	for _, g := range s.gateways { // what was done to the later ones may have spoilt it again
 		s.until(g.name+" is still well", g.well)
 	}
-	if s.loss != nil {
+	if len(s.losses) > 0 {
 		s.giveBack()
 	}
 }
@@ -140,9 +140,11 @@ func (s *system) giveBack() {
 	s.t.Helper()
 	lost := s.tokens.all(func() {})
 	s.until("all that the engine had lost is refused", func() bool { return s.refused(lost, false) })
-	s.loss.End = s.written.Now()
-	s.written.Add(*s.loss)
-	s.loss = nil
+	for _, loss := range s.losses {
+		loss.End = s.written.Now()
+		s.written.Add(loss)
+	}
+	s.losses = nil
 }
 
 // refused asks all gateways with all of the tokens, and says whether all are
