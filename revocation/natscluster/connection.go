@@ -165,9 +165,10 @@ func (e *Engine) connected(conn *nats.Conn) {
 	if !conn.IsConnected() { // any more
 		return
 	}
-	js, err := jetstream.New(conn)
+	patience := jetstream.WithDefaultTimeout(askTimeout)
+	js, err := jetstream.New(conn, patience)
 	if e.c.Domain != "" {
-		js, err = jetstream.NewWithDomain(conn, e.c.Domain)
+		js, err = jetstream.NewWithDomain(conn, e.c.Domain, patience)
 	}
 	if err != nil {
 		e.link.down(fmt.Errorf("using JetStream: %w", err))
