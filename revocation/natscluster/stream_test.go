@@ -261,7 +261,7 @@ func TestStreamMadeOnce(t *testing.T) {
 	}
 	for _, n := range nodes {
 		n.isLevel()
-		if s := n.State(); len(s.Snapshots) != 1 || !maps.Equal(s.Snapshots, map[string]int{"the node has no cursor": s.Syncs}) && s.Syncs != 1 {
+		if s := n.State(); len(s.Snapshots) != 1 || !maps.Equal(s.Snapshots, map[string]int{cluster.ReasonNoCursor: s.Syncs}) && s.Syncs != 1 {
 			t.Errorf("the node is %+v", s)
 		}
 	}
