@@ -218,27 +218,34 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request) gate.Decision {
 	case err != nil:
 		return gate.Decision{Reason: gate.Unavailable, Scheme: "Bearer", Tokens: 1, Err: err}
 	}
-	decision := h.gate.Check(list, w, r)
-	if errors.Is(decision.Err, revocation.ErrClosed) || unsure(app, &decision) {
+	decision := h.check(app, list, w, r)
+	if errors.Is(decision.Err, revocation.ErrClosed) || decision.Err == errStale {
 		// A reload came in between, or this configuration only starts.
 		if active := runningApp(); active != nil && active != app {
 			if list := active.shared.loaded.Load(); list != nil {
-				app, decision = active, h.gate.Check(list, w, r)
+				decision = h.check(active, list, w, r)
 			}
 		}
 	}
-	if unsure(app, &decision) && !h.allows() {
-		decision.Reason, decision.Err = gate.Unavailable, errStale
+	if decision.Err == errStale && h.allows() {
+		decision.Reason, decision.Err = gate.Passed, nil
 	}
 	return decision
 }
 
 var errStale = errors.New("there was no word from the cluster for too long")
 
-// unsure says whether a request passes by what is known here, and the cluster may
-// know more.
-func unsure(app *App, d *gate.Decision) bool {
-	return d.Reason == gate.Passed && d.Looked > 0 && !app.fresh()
+// check is that of the gate, with what an app knows. What passes by that while the
+// cluster may know more is unavailable, and the error errStale.
+func (h *Handler) check(app *App, list *revocation.Denylist, w http.ResponseWriter, r *http.Request) gate.Decision {
+	// Asked before and after: a check can take as long as a body does to come in, and
+	// what was looked up before there was word again was not known then.
+	fresh := app.fresh()
+	decision := h.gate.Check(list, w, r)
+	if decision.Reason == gate.Passed && decision.Looked > 0 && !(fresh && app.fresh()) {
+		decision.Reason, decision.Err = gate.Unavailable, errStale
+	}
+	return decision
 }
 
 // allows says whether a request passes of whose tokens too little is known.

@@ -3,12 +3,12 @@ package caddymodule
 import (
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,20 +65,14 @@ type NATSCluster struct {
 	// behind. Default: 1h.
 	Grace caddy.Duration `json:"grace,omitempty"`
 
+	// The servers' monitoring endpoints, such as `http://nats1:8222`. Only there can
+	// be seen whether `sync_interval` lets them lose what they have acknowledged,
+	// which is warned about then. Placeholders are allowed. Default: none, and
+	// that is not checked.
+	Monitor []string `json:"monitor,omitempty"`
+
 	config natscluster.Config
 	id     string
-}
-
-// NATSTLS is how a connection to NATS is secured.
-type NATSTLS struct {
-	// The path of a file with the certificates that are trusted, in PEM. Default:
-	// the system's.
-	CAFile string `json:"ca_file,omitempty"`
-	// The paths of this node's own certificate and key, in PEM. Default: none.
-	CertificateFile string `json:"certificate_file,omitempty"`
-	KeyFile         string `json:"key_file,omitempty"`
-	// The name that the servers' certificates must have. Default: that in their URL.
-	ServerName string `json:"server_name,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.
@@ -92,6 +86,9 @@ func (*NATSCluster) CaddyModule() caddy.ModuleInfo {
 // Provision reads the configuration, and the files that it names. It connects to
 // nothing.
 func (n *NATSCluster) Provision(caddy.Context) error {
+	if err := n.check(); err != nil {
+		return err
+	}
 	own := *n
 	for name, value := range map[string]*string{
 		"user": &own.User, "password": &own.Password, "token": &own.Token, "nkey_file": &own.NKeyFile,
@@ -106,128 +103,124 @@ func (n *NATSCluster) Provision(caddy.Context) error {
 		}
 		*value = resolved
 	}
-	servers, err := own.servers()
-	if err != nil {
+	var err error
+	if own.Servers, err = resolveURLs("servers", n.Servers, serverSchemes); err != nil {
 		return err
 	}
-	options, err := own.options()
-	if err != nil {
+	if own.Monitor, err = resolveURLs("monitor", n.Monitor, monitorSchemes); err != nil {
 		return err
 	}
-	if n.Replicas < 0 || n.Replicas > 5 {
-		return fmt.Errorf("replicas: %d is not possible; 1 to 5 are", n.Replicas)
-	}
-	if n.MaxBytes < 0 || n.Grace < 0 {
-		return errors.New("max_bytes and grace must not be negative")
-	}
-	for name, value := range map[string]string{"stream": own.Stream, "prefix": own.Prefix} {
-		if strings.ContainsAny(value, " \t\r\n*>/\\") || name == "stream" && strings.Contains(value, ".") {
-			return fmt.Errorf("%s: %q is not a name that NATS allows", name, value)
+	var trusted *tls.Config
+	if n.TLS != nil {
+		if own.TLS, err = n.TLS.resolved(); err == nil {
+			trusted, err = own.TLS.config()
+		}
+		if err != nil {
+			return fmt.Errorf("tls: %w", err)
 		}
 	}
-	n.config = natscluster.Config{
-		URLs: servers, Options: options, Stream: own.Stream, Prefix: own.Prefix, Domain: own.Domain,
-		Replicas: n.Replicas, MaxBytes: n.MaxBytes, Grace: time.Duration(n.Grace),
+	options, err := own.options(trusted)
+	if err != nil {
+		return err
 	}
-	own.Servers = servers
+	n.config = natscluster.Config{
+		URLs: own.Servers, Options: options, Stream: own.Stream, Prefix: own.Prefix, Domain: own.Domain,
+		Replicas: n.Replicas, MaxBytes: n.MaxBytes, Grace: time.Duration(n.Grace),
+		Monitor: own.Monitor, MonitorTLS: trusted,
+	}
+	if err := n.config.Check(); err != nil {
+		return err
+	}
 	text, err := json.Marshal(&own)
 	n.id = fmt.Sprintf("nats %x", sha256.Sum256(text))
 	return err
 }
 
-func (n *NATSCluster) servers() (list []string, err error) {
-	if len(n.Servers) == 0 {
-		return nil, errors.New("servers: at least one is needed")
+// check finds what is wrong whatever the placeholders stand for.
+func (n *NATSCluster) check() error {
+	kinds := 0
+	for _, given := range []string{n.User + n.Password, n.Token, n.NKeyFile, n.CredentialsFile} {
+		if given != "" {
+			kinds++
+		}
 	}
-	for _, server := range n.Servers {
-		server, err := resolve("servers", server)
+	switch {
+	case len(n.Servers) == 0:
+		return errors.New("servers: at least one is needed")
+	case kinds > 1:
+		return errors.New("user, token, nkey_file and credentials_file exclude each other")
+	case (n.User == "") != (n.Password == ""):
+		return errors.New("user and password belong together")
+	case n.TLS != nil && (n.TLS.CertificateFile == "") != (n.TLS.KeyFile == ""):
+		return errors.New("tls: certificate_file and key_file belong together")
+	case n.Replicas < 0 || n.Replicas > 5:
+		return fmt.Errorf("replicas: %d is not possible; 1 to 5 are", n.Replicas)
+	case n.MaxBytes < 0:
+		return errors.New("max_bytes must not be negative")
+	case n.Grace < 0:
+		return errors.New("grace must not be negative")
+	}
+	return nil
+}
+
+// The schemes of URLs, of which the first need not be written.
+var (
+	serverSchemes  = []string{"nats", "tls", "ws", "wss"}
+	monitorSchemes = []string{"http", "https"}
+)
+
+func resolveURLs(field string, texts, schemes []string) (list []string, err error) {
+	for i, text := range texts {
+		if text, err = resolveSecret(text); err == nil {
+			text, err = serverURL(text, schemes)
+		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s[%d]: %w", field, i, err)
 		}
-		if !strings.Contains(server, "://") {
-			server = "nats://" + server
-		}
-		u, err := url.Parse(server)
-		if err != nil || u.Hostname() == "" {
-			return nil, errors.New("servers: one is not a URL, such as nats://nats1:4222") // it may hold a password
-		}
-		switch u.Scheme {
-		case "nats", "tls", "ws", "wss":
-		default:
-			return nil, fmt.Errorf("servers: %s:// is nothing that NATS speaks", u.Scheme)
-		}
-		list = append(list, server)
+		list = append(list, text)
 	}
 	return list, nil
 }
 
-// options are credentials and TLS.
-func (n *NATSCluster) options() (list []nats.Option, err error) {
-	kinds := 0
-	add := func(given bool, option func() (nats.Option, error)) {
-		if !given || err != nil {
-			return
-		}
-		kinds++
-		var o nats.Option
-		if o, err = option(); err == nil {
-			list = append(list, o)
-		}
+// serverURL is a URL with its scheme. An error does not show it: it may hold a
+// password.
+func serverURL(text string, schemes []string) (string, error) {
+	if !strings.Contains(text, "://") {
+		text = schemes[0] + "://" + text
 	}
-	add(n.User != "" || n.Password != "", func() (nats.Option, error) { return nats.UserInfo(n.User, n.Password), nil })
-	add(n.Token != "", func() (nats.Option, error) { return nats.Token(n.Token), nil })
-	add(n.NKeyFile != "", func() (nats.Option, error) {
-		o, err := nats.NkeyOptionFromSeed(n.NKeyFile)
-		if err != nil {
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" {
+		return "", fmt.Errorf("this is not a URL such as %s://nats1", schemes[0])
+	}
+	if !slices.Contains(schemes, u.Scheme) {
+		return "", fmt.Errorf("%s:// is none of %s", u.Scheme, strings.Join(schemes, ", "))
+	}
+	return text, nil
+}
+
+// options are credentials and TLS.
+func (n *NATSCluster) options(trusted *tls.Config) (list []nats.Option, err error) {
+	switch {
+	case n.User != "":
+		list = append(list, nats.UserInfo(n.User, n.Password))
+	case n.Token != "":
+		list = append(list, nats.Token(n.Token))
+	case n.NKeyFile != "":
+		option, err := nats.NkeyOptionFromSeed(n.NKeyFile)
+		if err != nil { // which may show what is in it
 			return nil, fmt.Errorf("nkey_file: %s holds no seed that can be read", n.NKeyFile)
 		}
-		return o, nil
-	})
-	add(n.CredentialsFile != "", func() (nats.Option, error) {
+		list = append(list, option)
+	case n.CredentialsFile != "":
 		if _, err := os.Stat(n.CredentialsFile); err != nil {
 			return nil, fmt.Errorf("credentials_file: %w", err)
 		}
-		return nats.UserCredentials(n.CredentialsFile), nil
-	})
-	if err != nil {
-		return nil, err
+		list = append(list, nats.UserCredentials(n.CredentialsFile))
 	}
-	if kinds > 1 {
-		return nil, errors.New("user, token, nkey_file and credentials_file exclude each other")
+	if n.TLS != nil {
+		list = append(list, n.TLS.options(trusted)...)
 	}
-	if n.TLS == nil {
-		return list, nil
-	}
-	config, err := n.TLS.config()
-	if err != nil {
-		return nil, fmt.Errorf("tls: %w", err)
-	}
-	return append(list, nats.Secure(config)), nil
-}
-
-func (t *NATSTLS) config() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate", t.CAFile)
-		}
-	}
-	if (t.CertificateFile == "") != (t.KeyFile == "") {
-		return nil, errors.New("a certificate needs its key, and a key its certificate")
-	}
-	if t.CertificateFile != "" {
-		pair, err := tls.LoadX509KeyPair(t.CertificateFile, t.KeyFile)
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
+	return list, nil
 }
 
 // Resource tells clusters apart.
@@ -235,83 +228,6 @@ func (n *NATSCluster) Resource() string { return n.id }
 
 // Open begins to connect.
 func (n *NATSCluster) Open() (cluster.Engine, error) { return natscluster.Open(n.config) }
-
-// UnmarshalCaddyfile sets the cluster up from its part of the global option:
-//
-//	cluster nats <url>... {
-//		user <user> <password>
-//		token <token>
-//		nkey <file>
-//		credentials <file>
-//		tls {
-//			ca <file>
-//			certificate <file> <key file>
-//			server_name <name>
-//		}
-//		stream <name>
-//		prefix <subject>
-//		domain <name>
-//		replicas <number>
-//		max_bytes <size>
-//		grace <duration>
-//	}
-func (n *NATSCluster) UnmarshalCaddyfile(d *caddyfile.Dispenser) (err error) {
-	d.Next() // the name of the module
-	if n.Servers, err = some(d); err != nil {
-		return err
-	}
-	return options(d, n.unmarshalOption)
-}
-
-func (n *NATSCluster) unmarshalOption(d *caddyfile.Dispenser) (err error) {
-	switch option := d.Val(); option {
-	case "user":
-		err = two(d, &n.User, &n.Password)
-	case "token":
-		n.Token, err = one(d)
-	case "nkey":
-		n.NKeyFile, err = one(d)
-	case "credentials":
-		n.CredentialsFile, err = one(d)
-	case "tls":
-		n.TLS = new(NATSTLS)
-		err = options(d, n.TLS.unmarshalOption)
-	case "stream":
-		n.Stream, err = one(d)
-	case "prefix":
-		n.Prefix, err = one(d)
-	case "domain":
-		n.Domain, err = one(d)
-	case "replicas":
-		var text string
-		if text, err = one(d); err == nil {
-			if n.Replicas, err = atLeastOne(text); err != nil {
-				err = d.WrapErr(err)
-			}
-		}
-	case "max_bytes":
-		n.MaxBytes, err = size(d)
-	case "grace":
-		n.Grace, err = positive(d)
-	default:
-		err = d.Errf("cluster nats has no option %q", option)
-	}
-	return err
-}
-
-func (t *NATSTLS) unmarshalOption(d *caddyfile.Dispenser) (err error) {
-	switch option := d.Val(); option {
-	case "ca":
-		t.CAFile, err = one(d)
-	case "certificate":
-		err = two(d, &t.CertificateFile, &t.KeyFile)
-	case "server_name":
-		t.ServerName, err = one(d)
-	default:
-		err = d.Errf("tls has no option %q", option)
-	}
-	return err
-}
 
 var (
 	_ ClusterModule         = (*NATSCluster)(nil)

@@ -336,6 +336,7 @@ func TestAssertionKeys(t *testing.T) {
 
 // A host of keys that hangs holds up nobody for long, and no other client at all.
 func TestAssertionHangingHost(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	arrived := make(chan struct{}, 100)
 	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -12,6 +12,7 @@ import (
 // What operators do has its lines and events too: for rules with what they are
 // about, for each change that is one, and none for what was refused.
 func TestAuditOfOperators(t *testing.T) {
+	t.Parallel()
 	c := eventsCaddy(t)
 	c.launch(auditSite(eventsSite(siteWith(), eventsWrite)))
 	a := newAdmin(t, c)

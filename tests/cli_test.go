@@ -103,6 +103,7 @@ func cliFile(t *testing.T, name, text string) string {
 
 // Tokens on standard input and in files are revoked, explained and restored.
 func TestCLITokens(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), newUpstream(t))
 	one, two, three := newToken(), jwt(fmt.Sprintf(`{"exp":%d}`, time.Now().Add(time.Hour).Unix())), newToken()
 	several := cliFile(t, "tokens", "\n"+two+"\r\n  \n"+three)
@@ -143,6 +144,7 @@ func TestCLITokens(t *testing.T) {
 
 // Rules of each kind, a dry run of one, and the ids that the tables show.
 func TestCLIRules(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), newUpstream(t))
 	token := jwtWithHeader(`{"alg":"RS256","kid":"k-1"}`, fmt.Sprintf(
 		`{"iss":%q,"jti":"j-1","sid":"s-1","sub":"bob","client_id":"shop","iat":%d}`, adminIssuer, time.Now().Unix()))
@@ -178,6 +180,7 @@ func TestCLIRules(t *testing.T) {
 }
 
 func TestCLIDryRun(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), newUpstream(t))
 	token := jwt(fmt.Sprintf(`{"iss":%q,"client_id":"shop"}`, adminIssuer))
 	ran := c.cli(t, cliDone, "", "revoke", "--issuer", adminIssuer, "--client", "shop", "--dry-run", "--reason", "is it used?")
@@ -201,6 +204,7 @@ func TestCLIDryRun(t *testing.T) {
 
 // A list follows the pages, however long it is.
 func TestCLIList(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), newUpstream(t))
 	const n = 2300
 	var lines strings.Builder
@@ -239,6 +243,7 @@ func TestCLIList(t *testing.T) {
 }
 
 func TestCLIStats(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), newUpstream(t))
 	c.cli(t, cliDone, newToken(), "revoke")
 	store := c.names.Replace("STORE")
@@ -254,6 +259,7 @@ func TestCLIStats(t *testing.T) {
 
 // Who uses it wrongly is told how, without what may be a token, and nothing is done.
 func TestCLIUsage(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), newUpstream(t))
 	secret := jwt(`{"sub":"usage"}`)
 	bare, _, _ := strings.Cut(secret, ".")
@@ -298,6 +304,7 @@ func TestCLIUsage(t *testing.T) {
 
 // The admin endpoint may be elsewhere, or not there, or know nothing of tokens.
 func TestCLIAddress(t *testing.T) {
+	t.Parallel()
 	c := newCaddy(t, t.TempDir(), newUpstream(t))
 	socket := filepath.Join(c.dir, "admin.sock")
 	c.launch(strings.Replace(siteWith(), "admin ADMIN", "admin unix/"+socket+"|0600", 1))
@@ -334,6 +341,7 @@ func TestCLIAddress(t *testing.T) {
 
 // What somebody else has chosen does not reach the terminal as it is.
 func TestCLIControlCharacters(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), newUpstream(t))
 	c.cli(t, cliDone, `{"kind":"subject","issuer":"https://idp.example.com","value":"\u001b[2J\u202e"}`, "import")
 	for _, args := range [][]string{{"list"}, {"check", "--issuer", adminIssuer, "--subject", "\x1b[2J\u202e"}} {
@@ -346,6 +354,7 @@ func TestCLIControlCharacters(t *testing.T) {
 
 // In an answer that is no answer there is nothing to be believed.
 func TestCLINonsense(t *testing.T) {
+	t.Parallel()
 	for name, handler := range map[string]http.HandlerFunc{
 		"text":     func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "welcome") },
 		"nothing":  func(http.ResponseWriter, *http.Request) {},

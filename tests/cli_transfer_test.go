@@ -114,6 +114,7 @@ const transferChunk = 20_000 // lines of a request of the command
 
 // All that a denylist knows comes through an export and an import, as it is.
 func TestTransfer(t *testing.T) {
+	t.Parallel()
 	up := newUpstream(t)
 	here, there := start(t, siteWith(), up), start(t, siteWith(), up)
 	one, two := newToken(), newToken()
@@ -165,6 +166,7 @@ func TestTransfer(t *testing.T) {
 
 // An import that is interrupted says where to go on.
 func TestTransferInterrupted(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), nil)
 	lines, ids := transferLines(transferChunk + 5000)
 	r := c.transfer(t, "import")
@@ -190,6 +192,7 @@ func TestTransferInterrupted(t *testing.T) {
 
 // An import goes on when Caddy comes back from a crash.
 func TestTransferThroughCrash(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), nil)
 	lines, ids := transferLines(3 * transferChunk)
 	r := c.transfer(t, "import")
@@ -211,6 +214,7 @@ func TestTransferThroughCrash(t *testing.T) {
 
 // Reloads do not disturb imports and exports.
 func TestTransferThroughReloads(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), nil)
 	lines, ids := transferLines(2*transferChunk + 1)
 	file := cliFile(t, "lines", strings.Join(lines, ""))
@@ -243,6 +247,7 @@ func TestTransferThroughReloads(t *testing.T) {
 // An export goes on from where it was when Caddy comes back, and otherwise is an
 // error; what it has printed are whole lines.
 func TestTransferExportThroughCrash(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), nil)
 	lines, ids := transferLines(5 * transferChunk)
 	c.cli(t, cliDone, "", "import", cliFile(t, "lines", strings.Join(lines, "")))
@@ -286,6 +291,7 @@ func TestTransferExportThroughCrash(t *testing.T) {
 
 // Wherever a file of an export was cut off, it can be gone on with.
 func TestTransferContinue(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), nil)
 	lines, _ := transferLines(200)
 	c.cli(t, cliDone, strings.Join(lines, ""), "import")
@@ -334,6 +340,7 @@ func TestTransferContinue(t *testing.T) {
 // Lines that cannot be read are named, and nothing of them is repeated; those
 // around them are imported, as far as is wanted.
 func TestTransferBadLines(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), nil)
 	secret := "of-a-bad-line-0123456789"
 	bad := map[int]string{

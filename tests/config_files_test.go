@@ -42,6 +42,7 @@ func denylists(t *testing.T, dir string) (list []string) {
 // does no harm, and a second one with the same file ends in bounded time and
 // says which file it is and what to do.
 func TestOneFileOneProcess(t *testing.T) {
+	t.Parallel()
 	up := newUpstream(t)
 	first := start(t, siteWith(), up)
 	token := newToken()

@@ -314,6 +314,7 @@ var encryptedDisguises = []disguise{
 var notTheSame = map[string]bool{"another tag": true}
 
 func TestDisguises(t *testing.T) {
+	t.Parallel()
 	up := newUpstream(t)
 	c := start(t, everywhere, up)
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)

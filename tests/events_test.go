@@ -127,6 +127,7 @@ func TestEvents(t *testing.T) {
 // later events have their turn. The handler that gets stuck holds up nobody for
 // ever, and does not pile up.
 func TestEventsMisbehave(t *testing.T) {
+	t.Parallel()
 	for how, want := range map[string]string{
 		"panic": "a handler of events has panicked",
 		"fail":  "a handler that fails",

@@ -17,6 +17,7 @@ import (
 // Tokens that nobody has issued cost nothing that stays: neither memory nor file
 // grows with them, however many clients send.
 func TestForgedTokensLeaveNothing(t *testing.T) {
+	t.Parallel()
 	n := 100_000
 	if raceFlag == "-race=true" {
 		n = 5_000 // each of them takes twenty times as long

@@ -12,6 +12,7 @@ import (
 // After a hundred reloads, half of them to another store, there are as many
 // goroutines and file handles as before.
 func TestReloadsLeakNothing(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), newUpstream(t))
 	other := strings.Replace(siteWith(), "STORE", "STORE.other", 1)
 	reload := func(config string) {

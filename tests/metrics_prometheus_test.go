@@ -15,6 +15,7 @@ import (
 // Prometheus itself judges the alerting rules and the dashboard in docs, by what a
 // real Caddy says to which several bad things happen. It is a module of its own.
 func TestPrometheus(t *testing.T) {
+	t.Parallel()
 	dir := metricsScrapes(t)
 	for _, command := range [][]string{{"vet", "."}, {"test", "-count=1", "-v", "."}} {
 		cmd := exec.Command("go", command...)

@@ -136,6 +136,7 @@ var relayAnswers = []struct {
 }
 
 func TestRelayAnswers(t *testing.T) {
+	t.Parallel()
 	for profile, expected := range map[string]struct{ success, silence int }{
 		"rfc7009": {200, 503}, "session": {200, 503}, "json": {204, 504}, "fapi": {204, 504},
 	} {

@@ -12,6 +12,7 @@ import (
 // A configuration whose store is in use by somebody else is not loaded, and
 // while Caddy finds that out the running one goes on as if nothing were.
 func TestReloadToLockedStore(t *testing.T) {
+	t.Parallel()
 	var wrong complaints
 	up := newUpstream(t)
 	up.handle = watchful(&wrong)

@@ -82,6 +82,7 @@ func TestReloadToAnotherStore(t *testing.T) {
 // A configuration that fails after the app was started takes nothing from the one
 // that goes on: not its leeway either.
 func TestAReloadThatFailsLateKeepsTheLeeway(t *testing.T) {
+	t.Parallel()
 	with := func(leeway string) string {
 		return strings.Replace(siteWith(), "store bolt STORE", "store bolt STORE\n\t\tleeway "+leeway, 1)
 	}

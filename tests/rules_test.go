@@ -161,6 +161,7 @@ func TestRulesIssuedBefore(t *testing.T) {
 
 // A rule ends when it says.
 func TestRulesEnd(t *testing.T) {
+	t.Parallel()
 	c := start(t, strings.Replace(siteWith(), "store bolt STORE", "store bolt STORE\n\t\tleeway 0s", 1), newUpstream(t))
 	a := newAdmin(t, c)
 	token := rulesToken("k1", `"sub":"alice"`)

@@ -61,6 +61,7 @@ func replaceStore(t *testing.T, c *caddy) {
 // is not there any more: no crash, no wait without end, nothing acknowledged,
 // no revoked token passes, and others do.
 func TestStoreTruncated(t *testing.T) {
+	t.Parallel()
 	for name, size := range map[string]int64{"to nothing": 0, "to the first page": 4096, "to two pages": 8192, "to some pages": 20000} {
 		t.Run(name, func(t *testing.T) {
 			// A cache for one record: the store is asked for the others.

@@ -151,6 +151,7 @@ func TestStoreTakenAway(t *testing.T) {
 
 // Ten times more records than the cache holds: all are refused, again and again.
 func TestMoreThanTheCacheHolds(t *testing.T) {
+	t.Parallel()
 	config := strings.Replace(siteWith(), "store bolt STORE", "store bolt STORE\n\t\tcache 64KiB", 1) // 256 records
 	c := start(t, config, newUpstream(t))
 	crowd := newCrowd(t, c, 16)

@@ -47,6 +47,7 @@ func (a admin) imports(t *testing.T, status int, query, body string) (got transf
 }
 
 func TestImport(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), newUpstream(t))
 	a := newAdmin(t, c)
 	lines := func(list ...string) string { return strings.Join(list, "\n") }
@@ -89,6 +90,7 @@ func TestImport(t *testing.T) {
 }
 
 func TestImportRefuses(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), newUpstream(t))
 	a := newAdmin(t, c)
 	line := `{"token":"refused"}` + "\n"
@@ -138,6 +140,7 @@ func TestImportRefuses(t *testing.T) {
 
 // Imports at once share what there is: none is lost.
 func TestImportsAtOnce(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), newUpstream(t))
 	a := newAdmin(t, c)
 	var wg sync.WaitGroup
@@ -170,6 +173,7 @@ func TestImportsAtOnce(t *testing.T) {
 
 // An export whose store fails halfway does not look like one that is whole.
 func TestExportIsCutOff(t *testing.T) {
+	t.Parallel()
 	c := start(t, siteWith(), nil)
 	lines, ids := transferLines(60_000)
 	c.cli(t, cliDone, "", "import", cliFile(t, "lines", strings.Join(lines, "")))

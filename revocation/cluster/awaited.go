@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
@@ -12,18 +13,17 @@ import (
 // engine which loses it is found out.
 type awaited struct {
 	mu      sync.Mutex
-	records map[string][]*publication // by all that they say
+	records map[revocation.Record][]*publication
 }
 
 func (a *awaited) add(p *publication) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.records == nil {
-		a.records = make(map[string][]*publication)
+		a.records = make(map[revocation.Record][]*publication)
 	}
-	for i := range p.records {
-		said := string(encoded(&p.records[i]))
-		a.records[said] = append(a.records[said], p)
+	for _, r := range p.records {
+		a.records[r] = append(a.records[r], p)
 	}
 	p.missing = len(p.records)
 }
@@ -32,17 +32,16 @@ func (a *awaited) add(p *publication) {
 func (a *awaited) came(records []revocation.Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for i := range records {
+	for _, r := range records {
 		if len(a.records) == 0 {
 			return
 		}
-		said := encoded(&records[i])
-		for _, p := range a.records[string(said)] {
+		for _, p := range a.records[r] {
 			if p.missing--; p.missing == 0 {
 				close(p.came)
 			}
 		}
-		delete(a.records, string(said))
+		delete(a.records, r)
 	}
 }
 
@@ -50,24 +49,15 @@ func (a *awaited) came(records []revocation.Record) {
 func (a *awaited) forget(p *publication) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for i := range p.records {
-		said := string(encoded(&p.records[i]))
-		var others []*publication
-		for _, one := range a.records[said] {
-			if one != p {
-				others = append(others, one)
-			}
-		}
-		if others == nil {
-			delete(a.records, said)
+	if p.missing == 0 {
+		return
+	}
+	for _, r := range p.records {
+		others := slices.DeleteFunc(a.records[r], func(one *publication) bool { return one == p })
+		if len(others) == 0 {
+			delete(a.records, r)
 		} else {
-			a.records[said] = others
+			a.records[r] = others
 		}
 	}
-}
-
-// encoded is all that a record says.
-func encoded(r *revocation.Record) []byte {
-	key := r.Key.Bytes()
-	return r.AppendValue(key[:])
 }

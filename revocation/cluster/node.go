@@ -101,9 +101,7 @@ func Join(list *revocation.Denylist, engine Engine, options Options) *Node {
 		n.base = options.Now()
 	}
 	n.ctx, n.stop = context.WithCancel(context.Background())
-	for range publishers {
-		n.workers.Go(func() { n.keepPublishing(n.ctx) })
-	}
+	n.workers.Go(func() { n.keepPublishing(n.ctx) })
 	n.workers.Go(func() { n.keepSynced(n.ctx) })
 	n.leave = list.Join(n.publish)
 	return n

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -12,8 +13,6 @@ import (
 const (
 	// maxWaiting bounds the revocations that wait for the engine.
 	maxWaiting = 4096
-	// publishers is how many batches may be under way at once.
-	publishers = 2
 	// applyTimeout bounds how long a batch may take; less than a client waits.
 	applyTimeout = 4 * time.Second
 )
@@ -83,7 +82,8 @@ func refusing(records []revocation.Record) (list []revocation.Record) {
 	return list
 }
 
-// keepPublishing sends batches until ctx ends.
+// keepPublishing sends batches until ctx ends, one after the other: each costs the
+// engine as much as a large one does, and those who follow it.
 func (n *Node) keepPublishing(ctx context.Context) {
 	for {
 		select {
@@ -95,15 +95,21 @@ func (n *Node) keepPublishing(ctx context.Context) {
 	}
 }
 
-// gather takes along what is waiting.
+// gather takes along what is waiting, and what is about to: those who waited for one
+// batch go on together, and the first of them would have the next for itself.
 func (n *Node) gather(first *publication) []*publication {
 	batch, records := []*publication{first}, len(first.records)
-	for records < MaxBatch {
+	for yielded := false; records < MaxBatch; {
 		select {
 		case p := <-n.queue:
 			batch, records = append(batch, p), records+len(p.records)
+			yielded = false
 		default:
-			return batch
+			if yielded {
+				return batch
+			}
+			runtime.Gosched()
+			yielded = true
 		}
 	}
 	return batch

@@ -56,12 +56,8 @@ func (e *Engine) hangUpUnlessConnected() {
 	}
 }
 
-// connectOptions are all options of the connection, or what is wrong with those
-// of the configuration.
+// connectOptions are all options of the connection.
 func (e *Engine) connectOptions() (o nats.Options, err error) {
-	if err := checkURLs(e.c.URLs); err != nil {
-		return o, err
-	}
 	o = nats.GetDefaultOptions()
 	for _, option := range append([]nats.Option{
 		nats.Name("caddy-token-revocation"),
@@ -86,6 +82,27 @@ func (e *Engine) connectOptions() (o nats.Options, err error) {
 	}
 	o.Servers = e.c.URLs
 	return o, nil
+}
+
+// Check finds what is wrong in a configuration, as far as that can be known
+// without connecting. An error holds no secret.
+func (c Config) Check() error {
+	if err := checkURLs(c.URLs); err != nil {
+		return err
+	}
+	for name, value := range map[string]string{"stream": c.Stream, "prefix": c.Prefix, "domain": c.Domain} {
+		if strings.ContainsAny(value, " \t\r\n*>/\\") || name != "prefix" && strings.Contains(value, ".") ||
+			strings.HasPrefix(value, ".") || strings.HasSuffix(value, ".") || strings.Contains(value, "..") || strings.HasPrefix(value, "$") {
+			return fmt.Errorf("%s: %q is not a name that NATS allows", name, value)
+		}
+	}
+	o := nats.GetDefaultOptions()
+	for _, option := range c.Options {
+		if err := option(&o); err != nil {
+			return fmt.Errorf("options of the connection to NATS: %w", err)
+		}
+	}
+	return nil
 }
 
 // checkURLs finds what nats.go would find late, or say with a password in it.

@@ -3,8 +3,10 @@ package natscluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -49,6 +51,9 @@ type Config struct {
 	// http://nats1:8222: only there do they say whether what they acknowledge
 	// survives a loss of power, which is warned about. Empty is not to ask.
 	Monitor []string
+	// MonitorTLS is how those prove who they are, if asked by https; nil is Go's
+	// default.
+	MonitorTLS *tls.Config
 	// Grace is how long beyond its end the stream keeps a record, for nodes whose
 	// clocks are behind; 0 is DefaultGrace.
 	Grace time.Duration
@@ -59,9 +64,10 @@ type Engine struct {
 	c    Config
 	node string // in the subject of this node's heartbeats
 
-	link   *link
-	dialer *dialer
-	conn   atomic.Pointer[nats.Conn] // once there was one; see link
+	link    *link
+	dialer  *dialer
+	monitor *monitor
+	conn    atomic.Pointer[nats.Conn] // once there was one; see link
 
 	ctx        context.Context // ends when the engine is closed
 	stop       context.CancelFunc
@@ -71,8 +77,10 @@ type Engine struct {
 	connecting sync.WaitGroup // what keeps the connection
 
 	mu         sync.Mutex
-	warnings   []string
-	maxMessage int // of the stream, in bytes; 0 if it sets no limit
+	warnings   []string // about the stream
+	unsynced   []string // about the servers
+	maxMessage int      // of the stream, in bytes; 0 if it sets no limit
+	full       bool     // the stream is, and takes no more records
 }
 
 var _ cluster.Engine = (*Engine)(nil)
@@ -80,8 +88,11 @@ var _ cluster.Engine = (*Engine)(nil)
 // Open begins to connect, and goes on trying for ever: a server that is not there
 // is no error. It returns at once.
 func Open(c Config) (*Engine, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
 	c.setDefaults()
-	e := &Engine{c: c, node: nuid.Next(), link: newLink(), dialer: newDialer()}
+	e := &Engine{c: c, node: nuid.Next(), link: newLink(), dialer: newDialer(), monitor: newMonitor(c.Monitor, c.MonitorTLS)}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.end, e.over = context.WithCancel(context.Background())
 	options, err := e.connectOptions()
@@ -119,6 +130,9 @@ func (e *Engine) beats(who string) string { return e.c.Prefix + ".beat." + who }
 func (e *Engine) Apply(ctx context.Context, records []revocation.Record) error {
 	s, err := e.session()
 	if err != nil {
+		return err
+	}
+	if err := e.checkRoom(); err != nil {
 		return err
 	}
 	body := cluster.AppendRecords(nil, records)
@@ -185,12 +199,12 @@ func (e *Engine) send(ctx context.Context, subject string, body []byte, life tim
 	case e.ctx.Err() != nil:
 		err = errors.Join(revocation.ErrClosed, err)
 	}
-	return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, e.link.explain(err, began))
+	return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, e.refused(e.link.explain(err, began)))
 }
 
 // Warnings implements [cluster.Engine].
 func (e *Engine) Warnings() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.warnings
+	return slices.Concat(e.warnings, e.unsynced)
 }

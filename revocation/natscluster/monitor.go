@@ -2,45 +2,72 @@ package natscluster
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
+	"sync"
 	"time"
 )
 
-// What servers say of themselves is asked for within monitorTimeout, and read up to
-// maxMonitor bytes.
+// Every monitorEvery servers are asked what they say of themselves, within
+// monitorTimeout, which is read up to maxMonitor bytes.
 const (
+	monitorEvery   = time.Minute
 	monitorTimeout = 3 * time.Second
 	maxMonitor     = 1 << 20
 )
 
+// monitor asks servers' monitoring endpoints.
+type monitor struct {
+	urls   []string
+	client http.Client
+}
+
+func newMonitor(urls []string, trusted *tls.Config) *monitor {
+	return &monitor{urls: urls, client: http.Client{
+		Timeout: monitorTimeout,
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: trusted,
+			DisableKeepAlives: true, // a minute is long
+		},
+	}}
+}
+
 // unsynced are warnings about servers that acknowledge what a loss of power can
 // take from them. A client cannot see that in the stream.
-func (c *Config) unsynced(ctx context.Context, replicas int) (warnings []string) {
-	ctx, cancel := context.WithTimeout(ctx, monitorTimeout)
-	defer cancel()
-	for _, server := range c.Monitor {
-		if warning := unsynced(ctx, server, replicas); warning != "" {
-			warnings = append(warnings, fmt.Sprintf("the server at %s: %s", host(server), warning))
+func (m *monitor) unsynced(ctx context.Context, replicas int) (warnings []string) {
+	said := make([]string, len(m.urls))
+	var wg sync.WaitGroup
+	for i, server := range m.urls {
+		wg.Go(func() { said[i] = m.unsyncedAt(ctx, server, replicas) })
+	}
+	wg.Wait()
+	for i, warning := range said {
+		if warning != "" {
+			warnings = append(warnings, fmt.Sprintf("the server at %s: %s", host(m.urls[i]), warning))
 		}
 	}
 	return warnings
 }
 
-func unsynced(ctx context.Context, server string, replicas int) (warning string) {
+func (m *monitor) unsyncedAt(ctx context.Context, server string, replicas int) (warning string) {
 	var said struct {
-		Config struct {
+		Disabled bool `json:"disabled"`
+		Config   *struct {
 			Interval time.Duration `json:"sync_interval"`
 			Always   bool          `json:"sync_always"`
 		} `json:"config"`
 	}
-	if err := ask(ctx, server+"/jsz", &said); err != nil {
-		return "its monitoring endpoint did not say how often it syncs"
-	}
+	err := m.ask(ctx, strings.TrimSuffix(server, "/")+"/jsz", &said)
 	switch {
+	case err == nil && said.Disabled: // a leaf node or a gateway to others
+		return ""
+	case err != nil || said.Config == nil:
+		return "its monitoring endpoint did not say how often it syncs"
 	case said.Config.Always:
 		return ""
 	case replicas > 1:
@@ -49,12 +76,12 @@ func unsynced(ctx context.Context, server string, replicas int) (warning string)
 	return fmt.Sprintf("if it loses power, what was acknowledged within %s is lost: set sync_interval to always", said.Config.Interval)
 }
 
-func ask(ctx context.Context, address string, answer any) error {
+func (m *monitor) ask(ctx context.Context, address string, answer any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := m.client.Do(request)
 	if err != nil {
 		return err
 	}

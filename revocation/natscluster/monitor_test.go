@@ -25,10 +25,16 @@ func TestSyncInterval(t *testing.T) {
 			p := newPlace(t, func(o *server.Options) { o.SyncAlways, o.HTTPHost, o.HTTPPort = c.always, "127.0.0.1", -1 })
 			config := p.config()
 			config.Monitor = []string{fmt.Sprintf("http://secret@%s%s", p.server.MonitorAddr(), c.path)}
-			n := levelNode(t, config)
-			warnings := strings.Join(n.State().Warnings, "\n")
-			if !strings.Contains(warnings, c.want) || (warnings == "") != (c.want == "") || strings.Contains(warnings, "secret") {
+			config.Monitor = append(config.Monitor, "http://"+blackHole(t, true)) // for the others wait until it has been asked
+			n := levelNode(t, config)                                             // which does not wait
+			var warnings []string
+			eventually(t, "servers are asked", func() bool { warnings = n.State().Warnings; return len(warnings) > 0 })
+			said := warnings[0]
+			if c.want != "" && (len(warnings) != 2 || !strings.Contains(said, c.want)) || c.want == "" && len(warnings) != 1 {
 				t.Errorf("the warnings are %q; want %q", warnings, c.want)
+			}
+			if strings.Contains(fmt.Sprint(warnings), "secret") {
+				t.Errorf("a secret is in %q", warnings)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package natscluster
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func TestStreamMadeByOperator(t *testing.T) {
 	}
 	other := levelNode(t, p.config())
 	wants(t, []*node{other}, records(0, 500)...)
-	if w := strings.Join(other.State().Warnings, "\n"); !strings.Contains(w, "metadata") || !strings.Contains(w, "deny_purge") {
+	if w := strings.Join(other.State().Warnings, "\n"); !strings.Contains(w, "max_msg_size") || !strings.Contains(w, "deny_purge") {
 		t.Errorf("the warnings are %q", w)
 	}
 }
@@ -163,49 +164,136 @@ func TestMaxPayload(t *testing.T) {
 	wants(t, nodes, list...)
 }
 
-// A full stream takes nothing more, says so, and forgets nothing.
+// A full stream takes no more records, says so, forgets nothing, and goes on
+// taking heartbeats: nobody is stale for it.
 func TestStreamFull(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	c := p.config()
+	c.MaxBytes = 1 << 20
+	nodes := levelNodes(t, 2, c)
+	n := nodes[0]
+	warned := func(text string) func() bool {
+		return func() bool { return strings.Contains(strings.Join(n.State().Warnings, "\n"), text) }
+	}
+	var known []revocation.Record
+	next := 0
+	revoke := func(count int) error {
+		list := records(next, next+count)
+		next += count
+		err := n.list.Revoke(t.Context(), list...)
+		known = append(known, list...) // also what did not fit
+		return err
+	}
+	share := func() float64 {
+		stream, err := operator(t, p.server.ClientURL()).Stream(t.Context(), DefaultStream)
+		check(t, err)
+		share, _ := filled(stream.CachedInfo())
+		return share
+	}
+	for share() < 0.82 {
+		check(t, revoke(200))
+	}
+	eventually(t, "there is a warning", warned("from 90 % on revocations are refused: set max_bytes"))
+	for share() < fullFrom {
+		check(t, revoke(100))
+	}
+	eventually(t, "there is another", warned("and revocations are refused: set max_bytes"))
+	err := revoke(1)
+	if !errors.Is(err, revocation.ErrAway) || !errors.Is(err, ErrFull) {
+		t.Fatalf("Revoke = %v; want ErrAway and ErrFull", err)
+	}
+	if !n.knows(known...) {
+		t.Error("what did not fit passes where it was revoked")
+	}
+	syncs := n.State().Syncs
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		for _, n := range nodes {
+			if s := n.State(); !s.Level || s.Staleness > 2*time.Second {
+				t.Fatalf("a node is %+v", s)
+			}
+		}
+	}
+	if s := n.State(); s.Owed != 1 || s.Syncs != syncs {
+		t.Errorf("the node is %+v; want 1 owed and %d syncs", s, syncs)
+	}
+	// With room again, all goes on, and what did not fit is sent again.
+	js := operator(t, p.server.ClientURL())
+	stream, err := js.Stream(t.Context(), DefaultStream)
+	check(t, err)
+	config := stream.CachedInfo().Config
+	config.MaxBytes = -1
+	_, err = js.UpdateStream(t.Context(), config)
+	check(t, err)
+	wants(t, []*node{nodes[1], levelNode(t, c)}, known...)
+	if w := n.State().Warnings; len(w) > 0 {
+		t.Errorf("the warnings are %q", w)
+	}
+}
+
+// A stream that somebody else fills to the brim loses word for a while, and
+// nothing else.
+func TestStreamBrimful(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, nil)
 	c := p.config()
 	c.MaxBytes = 256 << 10
 	n := levelNode(t, c)
-	var acknowledged []revocation.Record
-	full := false
-	for i := 0; i < 20_000 && !full; i += 100 {
-		list := records(i, i+100)
-		switch err := n.list.Revoke(t.Context(), list...); {
-		case err == nil:
-			acknowledged = append(acknowledged, list...)
-		case errors.Is(err, revocation.ErrAway):
-			full = true
-			if !n.knows(list...) {
-				t.Error("what did not fit passes where it was revoked")
-			}
-		default:
-			t.Fatalf("Revoke = %v; want ErrAway", err)
+	n.revoke(records(0, 10)...)
+	js := operator(t, p.server.ClientURL())
+	for {
+		if _, err := js.Publish(t.Context(), DefaultPrefix+".other", make([]byte, 100)); err != nil {
+			break
 		}
-	}
-	if !full || len(acknowledged) == 0 {
-		t.Fatalf("full: %t, after %d records", full, len(acknowledged))
 	}
 	filled := time.Now()
 	eventually(t, "word ends", func() bool {
 		return n.State().Staleness > 200*time.Millisecond && time.Since(filled) > 200*time.Millisecond
 	})
-	// With room again, all goes on, and what did not fit is sent again.
-	js := operator(t, p.server.ClientURL())
+	if err := n.list.Revoke(t.Context(), record(10)); !errors.Is(err, ErrFull) {
+		t.Errorf("Revoke = %v; want ErrFull", err)
+	}
+	eventually(t, "the node says why", func() bool {
+		s := n.State()
+		return strings.Contains(s.Lost, ErrFull.Error()) && strings.Contains(fmt.Sprint(s.Warnings), "it is full to")
+	})
 	stream, err := js.Stream(t.Context(), DefaultStream)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	config := stream.CachedInfo().Config
-	config.MaxBytes = -1
-	if _, err := js.UpdateStream(t.Context(), config); err != nil {
-		t.Fatal(err)
-	}
+	config.MaxBytes = 1 << 20
+	_, err = js.UpdateStream(t.Context(), config)
+	check(t, err)
 	n.isLevel()
-	wants(t, []*node{levelNode(t, c)}, records(0, len(acknowledged)+100)...)
+	wants(t, []*node{levelNode(t, c)}, records(0, 11)...)
+}
+
+// Where the last record of all ends, the server may say so in the stream.
+func TestSubjectDeleteMarkers(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	js := operator(t, p.server.ClientURL())
+	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: DefaultStream, Subjects: []string{DefaultPrefix + ".>"}, AllowMsgTTL: true, SubjectDeleteMarkerTTL: 2 * time.Second,
+	})
+	check(t, err)
+	c := p.config()
+	c.Grace = time.Millisecond
+	n := levelNode(t, c)
+	short := record(1)
+	short.Expires = time.Now().Add(time.Second)
+	n.revoke(short)
+	stream, err := js.Stream(t.Context(), DefaultStream)
+	check(t, err)
+	eventually(t, "the server says that it has gone", func() bool {
+		m, err := stream.GetLastMsgForSubject(t.Context(), DefaultPrefix+".records")
+		return err == nil && m.Header.Get(jetstream.MarkerReasonHeader) != ""
+	})
+	n.revoke(record(2))
+	wants(t, []*node{levelNode(t, c)}, record(2))
+	n.isLevel()
+	if s := n.State(); s.Syncs != 1 {
+		t.Errorf("the node is %+v", s)
+	}
 }
 
 // What the stream must not be is an error that names the remedy, and what it had
@@ -215,40 +303,73 @@ func TestStreamSettings(t *testing.T) {
 	p := newPlace(t, nil)
 	js := operator(t, p.server.ClientURL())
 	for name, c := range map[string]struct {
-		set    jetstream.StreamConfig
+		set    func(*jetstream.StreamConfig)
 		lost   string
 		warned []string
 	}{
-		"without TTL":       {set: jetstream.StreamConfig{}, lost: "allow_msg_ttl"},
-		"a work queue":      {set: jetstream.StreamConfig{AllowMsgTTL: true, Retention: jetstream.WorkQueuePolicy}, lost: "retention policy limits"},
-		"one consumer":      {set: jetstream.StreamConfig{AllowMsgTTL: true, MaxConsumers: 1}, lost: "every node needs one"},
-		"in memory":         {set: jetstream.StreamConfig{AllowMsgTTL: true, Storage: jetstream.MemoryStorage}, warned: []string{"storage"}},
-		"ends early":        {set: jetstream.StreamConfig{AllowMsgTTL: true, MaxAge: time.Hour}, warned: []string{"max_age"}},
-		"forgets when full": {set: jetstream.StreamConfig{AllowMsgTTL: true, MaxBytes: 1 << 20}, warned: []string{"discard"}},
-		"one per subject":   {set: jetstream.StreamConfig{AllowMsgTTL: true, MaxMsgsPerSubject: 1}, warned: []string{"max_msgs_per_subject", "discard"}},
-		"can be purged":     {set: jetstream.StreamConfig{AllowMsgTTL: true}, warned: []string{"deny_purge", "metadata"}},
+		"without TTL":    {set: func(c *jetstream.StreamConfig) { c.AllowMsgTTL = false }, lost: "set allow_msg_ttl"},
+		"a work queue":   {set: func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }, lost: "retention policy limits"},
+		"one consumer":   {set: func(c *jetstream.StreamConfig) { c.MaxConsumers = 1 }, lost: "every node needs one"},
+		"no answers":     {set: func(c *jetstream.StreamConfig) { c.NoAck = true }, lost: "unset no_ack"},
+		"other subjects": {set: func(c *jetstream.StreamConfig) { c.Subjects = []string{"other_subjects.records"} }, lost: "add other_subjects.>"},
+		"no records":     {set: func(c *jetstream.StreamConfig) { c.Subjects = []string{"no_records.beat.*"} }, lost: "add no_records.>"},
+		"transformed": {set: func(c *jetstream.StreamConfig) {
+			c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: ">", Destination: "x.>"}
+		}, lost: "unset subject_transform"},
+		"counters":          {set: func(c *jetstream.StreamConfig) { c.AllowMsgCounter, c.AllowMsgTTL, c.DenyDelete = true, false, false }, lost: "stream counters"},
+		"in memory":         {set: func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, warned: []string{"storage"}},
+		"not on disk":       {set: func(c *jetstream.StreamConfig) { c.PersistMode = jetstream.AsyncPersistMode }, warned: []string{"persist_mode"}},
+		"ends early":        {set: func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }, warned: []string{"max_age"}},
+		"forgets when full": {set: func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 }, warned: []string{"discard"}},
+		"forgets at many":   {set: func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 << 20 }, warned: []string{"discard"}},
+		"one per subject":   {set: func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 }, warned: []string{"max_msgs_per_subject", "discard"}},
+		"can be purged":     {set: func(c *jetstream.StreamConfig) { c.DenyPurge = false }, warned: []string{"deny_purge"}},
+		"small messages":    {set: func(c *jetstream.StreamConfig) { c.MaxMsgSize = 2000 }, warned: []string{"max_msg_size"}},
+		"few consumers":     {set: func(c *jetstream.StreamConfig) { c.MaxConsumers = 2 }, warned: nil},
+		"harmless": {set: func(c *jetstream.StreamConfig) {
+			c.Subjects = []string{"harmless.*", "harmless.beat.*"}
+			c.Duplicates, c.Compression, c.AllowDirect, c.FirstSeq = time.Second, jetstream.S2Compression, true, 1000
+			c.Discard, c.MaxBytes, c.MaxMsgs = jetstream.DiscardNew, 1<<30, 1<<30
+			c.RePublish = &jetstream.RePublish{Source: ">", Destination: "copies.>"}
+			c.AllowAtomicPublish, c.AllowBatchPublish = true, true
+		}},
 	} {
 		prefix := strings.ReplaceAll(name, " ", "_")
-		c.set.Name, c.set.Subjects = prefix, []string{prefix + ".>"}
-		if _, err := js.CreateStream(t.Context(), c.set); err != nil {
+		set := jetstream.StreamConfig{Name: prefix, Subjects: []string{prefix + ".>"}, AllowMsgTTL: true, DenyDelete: true, DenyPurge: true}
+		c.set(&set)
+		if _, err := js.CreateStream(t.Context(), set); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		config := p.config()
 		config.Stream, config.Prefix = prefix, prefix
 		n := newNode(t, config)
-		eventually(t, name+" is reported", func() bool {
-			s := n.State()
-			if c.lost != "" {
-				return !s.Word && strings.Contains(s.Lost, c.lost)
-			}
-			warnings := strings.Join(s.Warnings, "\n")
-			return s.Level && !slices.ContainsFunc(c.warned, func(w string) bool { return !strings.Contains(warnings, w) })
-		})
+		var s cluster.State
+		eventually(t, name+" is reported", func() bool { s = n.State(); return s.Level || s.Lost != "" && !s.Word })
+		warnings := strings.Join(s.Warnings, "\n")
+		if c.lost != "" && (s.Level || !strings.Contains(s.Lost, c.lost)) || c.lost == "" && !s.Level ||
+			(len(c.warned) == 0) != (warnings == "") || slices.ContainsFunc(c.warned, func(w string) bool { return !strings.Contains(warnings, w) }) {
+			t.Errorf("%s: the node is %+v; want %q or warnings %q", name, s, c.lost, c.warned)
+		}
 	}
 	n := levelNode(t, p.config())
 	if w := n.State().Warnings; len(w) > 0 {
 		t.Errorf("of a stream of its own making a node says %q", w)
 	}
+}
+
+// Also settings that change under a running node are noticed.
+func TestStreamSealed(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	n := levelNode(t, p.config())
+	js := operator(t, p.server.ClientURL())
+	stream, err := js.Stream(t.Context(), DefaultStream)
+	check(t, err)
+	config := stream.CachedInfo().Config
+	config.Sealed = true
+	_, err = js.UpdateStream(t.Context(), config)
+	check(t, err)
+	eventually(t, "the node says so", func() bool { s := n.State(); return !s.Level && strings.Contains(s.Lost, "sealed") })
 }
 
 // Nodes that find no stream make one, also at the same time.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -48,7 +49,7 @@ func (e *Engine) Sync(ctx context.Context, encoded []byte, to cluster.Receiver) 
 	if err := f.open(ctx, encoded); err != nil {
 		return e.link.explain(err, began)
 	}
-	return e.link.explain(f.run(ctx), began)
+	return e.link.explain(f.read(ctx), began)
 }
 
 // feed is one Sync.
@@ -122,6 +123,21 @@ func (f *feed) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
 	defer cancel()
 	_ = f.stream.DeleteConsumer(ctx, f.name)
+}
+
+// read reads the stream, and looks after it.
+func (f *feed) read(ctx context.Context) error {
+	ctx, end := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		if err := f.engine.watch(ctx, f.stream); err != nil {
+			end(err)
+		}
+	})
+	err := f.run(ctx)
+	end(nil)
+	watching.Wait()
+	return err
 }
 
 // run asks for one portion after the other: what is under way is bounded, and
@@ -198,6 +214,9 @@ func (f *feed) message(ctx context.Context, m jetstream.Msg) error {
 		return fmt.Errorf("%w: message %d of the consumer follows %d", cluster.ErrGap, meta.Sequence.Consumer, f.received)
 	}
 	f.received, f.place = meta.Sequence.Consumer, meta.Sequence.Stream
+	if m.Headers().Get(jetstream.MarkerReasonHeader) != "" && len(m.Data()) == 0 {
+		return nil // the server tells that the last of a subject has gone
+	}
 	if m.Subject() != f.engine.records() {
 		beat, err := strconv.ParseUint(string(m.Data()), 10, 64)
 		if err != nil {
