@@ -26,7 +26,7 @@ type receiver struct {
 	// crash everything begins anew.
 	seen   *seen
 	cursor []byte
-	held   []revocation.Record // delivered, and not stored yet; see hold
+	held   hold
 
 	doubt     *doubt
 	repairing atomic.Bool   // there is something that the feed may lack; also before makeWhole runs
@@ -99,27 +99,27 @@ func (r *receiver) Deliver(ctx context.Context, records []revocation.Record, cur
 		return err
 	}
 	r.seen.add(records)
-	r.held = append(r.held, records...)
-	if !r.level && len(r.held) < maxHeld {
+	if r.level {
+		return r.store(ctx, records)
+	}
+	r.held.add(records)
+	if !r.held.full() {
 		return nil
 	}
-	return r.store(ctx)
+	return r.storeHeld(ctx)
 }
 
-// maxHeld bounds the records that are held back to be stored together, until the
-// node is level: few large commits are much cheaper than many small ones, as each
-// has records from all over the file.
-const maxHeld = 64 << 10
-
-// store stores what is held back.
-func (r *receiver) store(ctx context.Context) error {
-	err := r.node.list.Receive(ctx, r.held, nil)
+// store stores records without a cursor.
+func (r *receiver) store(ctx context.Context, records []revocation.Record) error {
+	err := r.node.list.Receive(ctx, records, nil)
 	if err == nil {
-		r.node.awaited.came(r.held)
+		r.node.awaited.came(records)
 	}
-	clear(r.held) // of its texts
-	r.held = r.held[:0]
 	return err
+}
+
+func (r *receiver) storeHeld(ctx context.Context) error {
+	return r.held.empty(func(records []revocation.Record) error { return r.store(ctx, records) })
 }
 
 // working says that the engine is not to blame for what takes time, until done.
@@ -141,10 +141,8 @@ func (r *receiver) Beat(beat uint64) error {
 	if !own { // of an earlier Sync
 		return nil
 	}
-	if len(r.held) > 0 {
-		if err := r.store(r.ctx); err != nil {
-			return err
-		}
+	if err := r.storeHeld(r.ctx); err != nil {
+		return err
 	}
 	if r.seen == nil && r.node.owed.forgotten() {
 		return errForgotten

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -192,20 +193,21 @@ func (e *Engine) send(ctx context.Context, subject string, body []byte, life tim
 	if err != nil {
 		return err
 	}
-	began := time.Now()
+	ctx, done := e.link.heed(ctx, func(refusal string) bool { return strings.Contains(refusal, subject) })
+	defer done()
 	message := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{}}
 	if life < forever {
 		seconds := max(int64(life/time.Second)+1, 1)
 		message.Header.Set(jetstream.MsgTTLHeader, strconv.FormatInt(seconds, 10)+"s")
 	}
 	_, err = s.js.PublishMsg(ctx, message, jetstream.WithExpectStream(e.c.Stream), jetstream.WithRetryAttempts(0))
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case e.ctx.Err() != nil:
-		err = errors.Join(revocation.ErrClosed, err)
 	}
-	return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, e.refused(e.link.explain(err, began)))
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, e.noRoom(err))
 }
 
 // Warnings implements [cluster.Engine].
