@@ -83,8 +83,8 @@ type Node struct {
 	awaited awaited
 	owed    owed
 
-	base time.Time
-	word atomic.Int64 // when the last heartbeat that came by was sent, since base; 0 if none was
+	clock func() moment
+	word  atomic.Pointer[moment] // when the last heartbeat that came by was sent; nil if none was
 
 	reached []byte // the cursor where the last Sync ended; nil if the store has to be asked
 
@@ -102,12 +102,9 @@ type Node struct {
 // denylist is.
 func Join(list *revocation.Denylist, engine Engine, options Options) *Node {
 	options.setDefaults()
-	n := &Node{engine: engine, list: list, options: options, queue: make(chan *publication, maxWaiting)}
+	n := &Node{engine: engine, list: list, options: options, queue: make(chan *publication, maxWaiting), clock: clockOf(options.Now)}
 	n.owed.room = options.Owed
 	n.state.resyncs = make(map[string]int)
-	if n.base = time.Now(); options.Now != nil {
-		n.base = options.Now()
-	}
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	n.workers.Go(func() { n.keepPublishing(n.ctx) })
 	n.workers.Go(func() { n.keepSynced(n.ctx) })

@@ -44,8 +44,8 @@ type receiver struct {
 }
 
 type heartbeat struct {
-	sent     time.Duration // since the node's base
-	repaired bool          // that it was sent after the repair
+	sent     moment
+	repaired bool // that it was sent after the repair
 }
 
 // maxSent bounds how many heartbeats are waited for: of those that come even
@@ -191,7 +191,7 @@ func (r *receiver) Beat(beat uint64) error {
 		}
 	}
 	now := r.node.elapsed()
-	if !r.doubt.heartbeat(heard.sent, now) {
+	if !r.doubt.heartbeat(heard.sent.monotonic, now) {
 		r.node.waits(r.doubt.waits(now))
 		return nil
 	}
@@ -289,7 +289,7 @@ func (r *receiver) beat(ctx context.Context, beat uint64) error {
 	if len(r.sent) >= maxSent {
 		clear(r.sent)
 	}
-	r.sent[beat] = heartbeat{sent: r.node.elapsed(), repaired: r.repaired.Load()}
+	r.sent[beat] = heartbeat{sent: r.node.clock(), repaired: r.repaired.Load()}
 	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, r.node.options.Silence)
 	defer cancel()
