@@ -25,11 +25,15 @@ func BenchmarkHeal(b *testing.B) {
 			line := newCable(b, server.port)
 			far := newNodeWith(b, Config{URLs: []string{line.url()}}, cluster.Options{})
 			near := newNodeWith(b, Config{URLs: []string{server.url()}}, cluster.Options{})
-			far.isLevel()
 			near.isLevel()
+			near.revoke(record(-1)) // as a cursor is that of a record
 			var took []time.Duration
 			sent, before := 0, snapshots(far.State())
 			for range b.N {
+				eventually(b, "a cursor is kept", func() bool {
+					cursor, err := far.list.Cursor()
+					return err == nil && cursor != nil
+				})
 				cut(line)
 				ticker := time.NewTicker(time.Second / rate)
 				var wg sync.WaitGroup
