@@ -45,11 +45,7 @@ func (a *App) clusterState() *clusterState {
 	now := node.State()
 	s.Level, s.Lost, s.LagSeconds, s.Syncs = now.Level, now.Lost, now.Lag.Seconds(), now.Syncs
 	s.Received, s.Repaired, s.Owed, s.Warnings = now.Received, now.Repaired, now.Owed, append(s.Warnings, now.Warnings...)
-	for reason, n := range now.Snapshots {
-		if n > 0 {
-			s.Snapshots[reason] = n
-		}
-	}
+	s.Snapshots = now.Snapshots
 	if now.Word {
 		seconds := now.Staleness.Seconds()
 		s.StalenessSeconds = &seconds

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/cluster"
 )
 
 var (
@@ -54,8 +56,8 @@ func (clusterMetrics) Collect(to chan<- prometheus.Metric) {
 		tell(lagDesc, prometheus.GaugeValue, s.Lag.Seconds())
 	}
 	tell(syncsDesc, prometheus.CounterValue, float64(s.Syncs))
-	for reason, n := range s.Snapshots {
-		tell(snapshotsDesc, prometheus.CounterValue, float64(n), reason)
+	for _, reason := range cluster.Reasons() {
+		tell(snapshotsDesc, prometheus.CounterValue, float64(s.Snapshots[reason]), reason)
 	}
 	tell(receivedDesc, prometheus.CounterValue, float64(s.Received))
 	tell(repairedDesc, prometheus.CounterValue, float64(s.Repaired))

@@ -103,7 +103,7 @@ func docOf(s metricsScrape) map[string]docMetric {
 
 // The page has every metric, label and value that Caddy has, and no other.
 func TestMetricsPageTable(t *testing.T) {
-	c := start(t, siteWith(), newUpstream(t))
+	c := gateways(t, 1, startNATS(t).url, "")[0]
 	c.revoke(t, "dead|1")
 	said, page := docOf(c.scrape(t)), docMetrics(t)
 	for name, m := range said {

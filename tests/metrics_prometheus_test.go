@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -22,6 +23,7 @@ func TestPrometheus(t *testing.T) {
 		cmd.Env = append(os.Environ(), "SCRAPES="+dir, "ALERTS="+strings.Join([]string{
 			"TokenRevocationChecksUnavailable", "TokenRevocationsFailing", "TokenRevocationStoreErrors",
 			"TokenRevocationAuthenticationFailures", "TokenRevocationLimited", "TokenRevocationShareUsedUp",
+			"TokenRevocationClusterStale", "TokenRevocationClusterAway",
 		}, " "))
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -38,7 +40,10 @@ func TestPrometheus(t *testing.T) {
 func metricsScrapes(t *testing.T) (dir string) {
 	dir = t.TempDir()
 	scrapes := 0
-	c := start(t, strings.Replace(limited("", ""), "store bolt STORE", "store bolt STORE\n\t\tcache 4KiB", 1), newUpstream(t))
+	n := startNATS(t)
+	config := "store bolt STORE\n\t\tcache 4KiB\n\t\tmax_staleness 2s\n\t\tcluster nats " + n.url
+	c := start(t, strings.Replace(limited("", ""), "store bolt STORE", config, 1), newUpstream(t))
+	c.levelled(t)
 	c.limitRecords(t, 1, 1)
 	scrape := func() {
 		path := filepath.Join(dir, fmt.Sprint(scrapes, ".txt"))
@@ -80,6 +85,13 @@ func metricsScrapes(t *testing.T) (dir string) {
 	eventually(t, func() error {
 		if c.scrape(t).values[`revocations_total{result="failed",way="endpoint"}`] == 0 {
 			return fmt.Errorf("no revocation has failed")
+		}
+		return nil
+	})
+	n.kill(syscall.SIGKILL)
+	eventually(t, func() error {
+		if c.scrape(t).values["cluster_stale"] != 1 {
+			return fmt.Errorf("the node does not say that there is no word")
 		}
 		return nil
 	})

@@ -1,6 +1,9 @@
 package cluster
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // State is what an operator wants to know of a node.
 type State struct {
@@ -48,11 +51,8 @@ func (n *Node) State() State {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := State{
-		Level: n.state.level, Lag: n.state.lag, Syncs: n.state.syncs, Snapshots: make(map[string]int),
+		Level: n.state.level, Lag: n.state.lag, Syncs: n.state.syncs, Snapshots: maps.Clone(n.state.resyncs),
 		Received: n.state.received, Repaired: n.state.repaired, Owed: owed, Lost: n.state.lost, Warnings: warnings,
-	}
-	for _, reason := range Reasons() {
-		s.Snapshots[reason] = n.state.resyncs[reason]
 	}
 	if word := n.word.Load(); word != 0 {
 		s.Word, s.Staleness = true, n.elapsed()-time.Duration(word)
