@@ -139,6 +139,47 @@ func TestSeenAwait(t *testing.T) {
 	s.await(ended, &other)
 }
 
+// What is held comes out once, whole, and ordered so that little comes together.
+func TestHold(t *testing.T) {
+	var h hold
+	const count = 200_000 // more than one commit
+	long := record(1)
+	long.Key.Kind, long.Reason = revocation.KindUsed, strings.Repeat("r", revocation.MaxText)
+	want := map[revocation.Record]bool{long: true}
+	h.add([]revocation.Record{long})
+	for i := range count {
+		r := record(i)
+		r.Key.Digest[0], r.Key.Digest[3] = byte(i), byte(i>>16)
+		want[r] = true
+		h.add([]revocation.Record{r})
+	}
+	if h.full() || h.bytes < count*revocation.KeySize {
+		t.Fatalf("%d bytes are held of %d records", h.bytes, count)
+	}
+	calls, last := 0, byte(0)
+	err := h.empty(func(list []revocation.Record) error {
+		calls++
+		for _, r := range list {
+			if !want[r] || r.Key.Digest[0] < last {
+				t.Fatalf("%+v comes, after one that begins with %d", r, last)
+			}
+			delete(want, r)
+			last = r.Key.Digest[0]
+		}
+		return nil
+	})
+	if err != nil || len(want) > 0 || calls < 2 || h.bytes != 0 {
+		t.Errorf("%v; %d records are missing after %d calls, %d bytes are held", err, len(want), calls, h.bytes)
+	}
+	if err := h.empty(func([]revocation.Record) error { return errEnough }); err != nil {
+		t.Errorf("of nothing: %v", err)
+	}
+	h.add(records(0, 10))
+	if err := h.empty(func([]revocation.Record) error { return errEnough }); err != errEnough {
+		t.Errorf("%v; want the error of who stores", err)
+	}
+}
+
 func TestOwed(t *testing.T) {
 	const room = 30
 	o := owed{room: room}

@@ -28,6 +28,10 @@ type Engine interface {
 	// in the feed before. It need not outlive a minute.
 	Beat(ctx context.Context, beat uint64) error
 
+	// Note puts a note, of a few bytes, into the feed, as Beat does a heartbeat, but
+	// for all nodes, this one too. It need not outlive a minute.
+	Note(ctx context.Context, note []byte) error
+
 	// Sync delivers to the receiver what the feed has, and what comes, in the order
 	// of the feed, until ctx ends or something is in doubt; it never returns nil.
 	//
@@ -66,6 +70,8 @@ type Receiver interface {
 	Deliver(ctx context.Context, records []revocation.Record, cursor []byte) error
 	// Beat says that a heartbeat of this node has come by.
 	Beat(beat uint64) error
+	// Note says that a note of any node has come by.
+	Note(note []byte) error
 }
 
 // Errors that a Sync may end with, beside those of the engine.

@@ -20,8 +20,13 @@ type Options struct {
 	// heartbeat, before it is ended and begun anew; 0 is ten beats.
 	Silence time.Duration
 	// Retry bounds the time from one Sync to the next, which grows and is random, so
-	// that nodes do not all come back at once; 0 is five seconds.
+	// that nodes do not all come back at once; 0 is two seconds.
 	Retry time.Duration
+	// Settle is how long after the begin of a Sync, or the last sign of a repair, a
+	// node waits for others to say that the engine has lost something, unless a node
+	// vouches for it that has waited before. It should be longer than all nodes need
+	// to find an engine that was away; 0 is two and a half seconds.
+	Settle time.Duration
 	// Spread is over how much time nodes spread their repairs; 0 is two seconds.
 	Spread time.Duration
 	// Owed bounds the records that are remembered to be sent again after the cluster
@@ -40,7 +45,8 @@ func (o *Options) setDefaults() {
 	}{
 		{&o.Beat, time.Second},
 		{&o.Silence, 10 * max(o.Beat, time.Second)},
-		{&o.Retry, 5 * time.Second},
+		{&o.Retry, 2 * time.Second},
+		{&o.Settle, 2500 * time.Millisecond},
 		{&o.Spread, 2 * time.Second},
 	} {
 		if *option.value <= 0 {

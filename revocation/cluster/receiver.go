@@ -26,7 +26,12 @@ type receiver struct {
 	// crash everything begins anew.
 	seen   *seen
 	cursor []byte
-	held   []revocation.Record // delivered, and not stored yet; see hold
+	held   hold
+
+	doubt     *doubt
+	repairing atomic.Bool   // there is something that the feed may lack; also before makeWhole runs
+	answering atomic.Bool   // an answer is about to be sent
+	early     chan struct{} // has a heartbeat sent at once
 
 	whole    atomic.Bool // makeWhole does not run
 	repaired atomic.Bool // it has sent all that was lacking
@@ -49,7 +54,7 @@ const maxSent = 1024
 
 func newReceiver(ctx context.Context, n *Node) *receiver {
 	n.begun()
-	r := &receiver{node: n, sent: make(map[uint64]heartbeat)}
+	r := &receiver{node: n, doubt: n.newDoubt(), early: make(chan struct{}, 1), sent: make(map[uint64]heartbeat)}
 	r.ctx, r.end = context.WithCancelCause(ctx)
 	r.moved()
 	return r
@@ -65,6 +70,15 @@ func (r *receiver) Snapshot(why string) error {
 	r.seen = newSeen()
 	if err := r.node.list.Receive(r.ctx, nil, revocation.NoCursor); err != nil {
 		return fmt.Errorf("giving up the cursor: %w", err)
+	}
+	knows, err := r.node.knowsAny(r.ctx)
+	if err != nil {
+		return err
+	}
+	r.repairing.Store(knows)
+	select {
+	case r.early <- struct{}{}: // for the others to hear it soon
+	default:
 	}
 	r.moved()
 	return nil
@@ -85,27 +99,27 @@ func (r *receiver) Deliver(ctx context.Context, records []revocation.Record, cur
 		return err
 	}
 	r.seen.add(records)
-	r.held = append(r.held, records...)
-	if !r.level && len(r.held) < maxHeld {
+	if r.level {
+		return r.store(ctx, records)
+	}
+	r.held.add(records)
+	if !r.held.full() {
 		return nil
 	}
-	return r.store(ctx)
+	return r.storeHeld(ctx)
 }
 
-// maxHeld bounds the records that are held back to be stored together, until the
-// node is level: few large commits are much cheaper than many small ones, as each
-// has records from all over the file.
-const maxHeld = 64 << 10
-
-// store stores what is held back.
-func (r *receiver) store(ctx context.Context) error {
-	err := r.node.list.Receive(ctx, r.held, nil)
+// store stores records without a cursor.
+func (r *receiver) store(ctx context.Context, records []revocation.Record) error {
+	err := r.node.list.Receive(ctx, records, nil)
 	if err == nil {
-		r.node.awaited.came(r.held)
+		r.node.awaited.came(records)
 	}
-	clear(r.held) // of its texts
-	r.held = r.held[:0]
 	return err
+}
+
+func (r *receiver) storeHeld(ctx context.Context) error {
+	return r.held.empty(func(records []revocation.Record) error { return r.store(ctx, records) })
 }
 
 // working says that the engine is not to blame for what takes time, until done.
@@ -127,10 +141,8 @@ func (r *receiver) Beat(beat uint64) error {
 	if !own { // of an earlier Sync
 		return nil
 	}
-	if len(r.held) > 0 {
-		if err := r.store(r.ctx); err != nil {
-			return err
-		}
+	if err := r.storeHeld(r.ctx); err != nil {
+		return err
 	}
 	if r.seen == nil && r.node.owed.forgotten() {
 		return errForgotten
@@ -149,8 +161,36 @@ func (r *receiver) Beat(beat uint64) error {
 			return fmt.Errorf("keeping the cursor: %w", err)
 		}
 	}
+	now := r.node.elapsed()
+	if !r.doubt.heartbeat(heard.sent, now) {
+		r.node.waits(r.doubt.waits(now))
+		return nil
+	}
 	r.node.heard(heard.sent)
 	return nil
+}
+
+// Note implements [Receiver].
+func (r *receiver) Note(b []byte) error {
+	n, ok := parseNote(b)
+	if !ok {
+		return nil
+	}
+	r.moved()
+	r.doubt.note(n, r.node.elapsed())
+	if n.what == noteQuestion && !r.repairing.Load() && r.answering.CompareAndSwap(false, true) {
+		r.helpers.Go(r.answer)
+	}
+	return nil
+}
+
+// answer answers the last question, unless another node was faster.
+func (r *receiver) answer() {
+	sleep(r.ctx, rand.N(r.node.options.Beat/4+1))
+	r.answering.Store(false)
+	if question, ok := r.doubt.unanswered(); ok && r.ctx.Err() == nil {
+		r.node.tell(r.ctx, noteAnswer, question)
+	}
 }
 
 // errForgotten ends a Sync so that the next delivers all that the feed has, and
@@ -167,6 +207,7 @@ func (r *receiver) makeWhole(seen *seen) {
 			return
 		}
 		r.repaired.Store(true)
+		r.repairing.Store(false)
 	}
 	// What is still owed is sent with the next heartbeat: an engine that takes nothing
 	// more has much to tell all the same.
@@ -180,14 +221,22 @@ var errSilence = errors.New("the engine has been silent")
 // once one has come by.
 func (r *receiver) keepBeating() {
 	options := &r.node.options
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for beat := rand.Uint64(); ; beat++ {
 		wait := options.Beat
 		err := r.beat(r.ctx, beat)
 		if err != nil {
 			wait /= 4
+		} else {
+			r.say(r.ctx)
 		}
-		if sleep(r.ctx, wait); r.ctx.Err() != nil {
+		timer.Reset(wait)
+		select {
+		case <-r.ctx.Done():
 			return
+		case <-r.early:
+		case <-timer.C:
 		}
 		if !r.busy.Load() && r.node.elapsed()-time.Duration(r.progress.Load()) > options.Silence {
 			r.end(silent(err))
@@ -216,4 +265,15 @@ func (r *receiver) beat(ctx context.Context, beat uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, r.node.options.Silence)
 	defer cancel()
 	return r.node.engine.Beat(ctx, beat)
+}
+
+// say tells the other nodes what they have to know of this one.
+func (r *receiver) say(ctx context.Context) {
+	since := r.node.elapsed() - r.node.options.Beat
+	if r.repairing.Load() && !r.doubt.said(since) {
+		r.node.tell(ctx, noteRepairing, r.doubt.self)
+	}
+	if question, asks := r.doubt.question(since); asks {
+		r.node.tell(ctx, noteQuestion, question)
+	}
 }

@@ -119,3 +119,15 @@ func (n *Node) apply(ctx context.Context, records []revocation.Record) error {
 	defer cancel()
 	return n.engine.Apply(ctx, records)
 }
+
+// knowsAny says whether a node has a live record.
+func (n *Node) knowsAny(ctx context.Context) (bool, error) {
+	err := n.list.Scan(ctx, revocation.Key{}, func(revocation.Record) error { return errEnough })
+	switch {
+	case errors.Is(err, errEnough):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("looking for a record: %w", err)
+	}
+	return false, nil
+}

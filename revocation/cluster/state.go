@@ -8,7 +8,8 @@ import (
 // State is what an operator wants to know of a node.
 type State struct {
 	// Level says that a Sync is under way that has delivered all that was in the
-	// feed when it began.
+	// feed when it began, and that the engine has lost nothing before as far as the
+	// nodes know that are connected.
 	Level bool
 	// Word says that there has been word from the cluster since the node began, and
 	// Staleness how long ago the last was sent: all that the cluster knew then, this
@@ -27,7 +28,8 @@ type State struct {
 	Repaired int
 	// Owed is how many records did not reach the cluster and will be sent again.
 	Owed int
-	// Lost is why the last Sync ended; empty while one is level.
+	// Lost is why the last Sync ended, or what the node waits for; empty while it is
+	// level.
 	Lost string
 	// Warnings are those of the engine.
 	Warnings []string
@@ -96,6 +98,13 @@ func (n *Node) heard(sent time.Duration) {
 	if first {
 		n.options.Tell(Event{What: "level"})
 	}
+}
+
+// waits notes why there is no word yet.
+func (n *Node) waits(why string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.state.lost = why
 }
 
 func (n *Node) lost(err error) {

@@ -15,21 +15,30 @@ const wireFormat = 1
 func AppendRecords(b []byte, records []revocation.Record) []byte {
 	b = append(b, wireFormat)
 	for i := range records {
-		key := records[i].Key.Bytes()
-		b = append(b, key[:]...)
-		value := records[i].AppendValue(nil)
-		b = binary.AppendUvarint(b, uint64(len(value)))
-		b = append(b, value...)
+		b = appendRecord(b, &records[i])
 	}
 	return b
 }
 
+func appendRecord(b []byte, r *revocation.Record) []byte {
+	var room [128]byte // for most
+	key, value := r.Key.Bytes(), r.AppendValue(room[:0])
+	b = append(b, key[:]...)
+	b = binary.AppendUvarint(b, uint64(len(value)))
+	return append(b, value...)
+}
+
 // ParseRecords reads what [AppendRecords] wrote; the error is [ErrForeign].
-func ParseRecords(b []byte) (records []revocation.Record, err error) {
+func ParseRecords(b []byte) ([]revocation.Record, error) {
 	if len(b) == 0 || b[0] != wireFormat {
 		return nil, fmt.Errorf("%w: records in an unknown format", ErrForeign)
 	}
-	for b = b[1:]; len(b) > 0; {
+	return appendParsed(nil, b[1:])
+}
+
+// appendParsed appends the records that follow one another in b.
+func appendParsed(records []revocation.Record, b []byte) ([]revocation.Record, error) {
+	for len(b) > 0 {
 		if len(b) < revocation.KeySize {
 			return nil, fmt.Errorf("%w: a key that is cut off", ErrForeign)
 		}

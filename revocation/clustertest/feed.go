@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -222,6 +223,26 @@ func beatsAreOwn(f *fixture) {
 	s.mustReachEnd() // and so past that one
 	if s.has(42) {
 		f.Error("a heartbeat of another node came")
+	}
+}
+
+// notesAreEverybodys asserts that a note comes to every node, its own too, behind
+// what was in the feed before.
+func notesAreEverybodys(f *fixture) {
+	one, other := f.open(), f.open()
+	here, there := f.follow(one, nil), f.follow(other, nil)
+	for i := range 20 {
+		f.apply(other, record(i))
+		note := fmt.Sprint("note\x00\xff", i)
+		if err := one.Note(f.Context(), []byte(note)); err != nil {
+			f.Fatalf("Note: %v", err)
+		}
+		for _, s := range []*syncing{here, there} {
+			f.eventually("the note comes", func() bool { return slices.Contains(s.told(), note) })
+			if s.state().lacks(record(i)) > 0 {
+				f.Error("a note came before what was in the feed")
+			}
+		}
 	}
 }
 

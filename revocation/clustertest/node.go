@@ -19,6 +19,8 @@ type node struct {
 	path  string
 	store *slowStore
 	list  *revocation.Denylist
+
+	settle, spread time.Duration // of Options
 }
 
 // maxOwed is how many records nodes remember to send again.
@@ -50,10 +52,17 @@ func (s *slowStore) Put(ctx context.Context, batch revocation.Batch) error {
 // node opens one more node, and waits until it is level.
 func (f *fixture) node() *node {
 	f.Helper()
-	n := &node{f: f, path: filepath.Join(f.TempDir(), "denylist.db")}
+	n := f.joining(300*time.Millisecond, 300*time.Millisecond)
+	n.isLevel()
+	return n
+}
+
+// joining opens one more node, and does not wait for it.
+func (f *fixture) joining(settle, spread time.Duration) *node {
+	f.Helper()
+	n := &node{f: f, path: filepath.Join(f.TempDir(), "denylist.db"), settle: settle, spread: spread}
 	n.open()
 	f.Cleanup(n.close)
-	n.isLevel()
 	return n
 }
 
@@ -75,20 +84,31 @@ func (n *node) open() {
 	if n.list, err = revocation.Open(context.Background(), n.store, revocation.Options{CacheBytes: 1 << 20}); err != nil {
 		n.f.Fatal(err)
 	}
+	n.join()
+}
+
+// join makes the denylist part of the cluster.
+func (n *node) join() {
+	n.f.Helper()
 	engine, err := n.f.place.Open()
 	if err != nil {
 		n.f.Fatal(err)
 	}
 	n.Node = cluster.Join(n.list, engine, cluster.Options{
-		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: 300 * time.Millisecond,
-		Owed: maxOwed,
+		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: n.spread,
+		Settle: n.settle, Owed: maxOwed,
 	})
 }
 
-func (n *node) close() {
+// leave leaves the denylist on its own.
+func (n *node) leave() {
 	if err := n.Close(); err != nil {
 		n.f.Errorf("closing a node: %v", err)
 	}
+}
+
+func (n *node) close() {
+	n.leave()
 	if err := n.list.Close(); err != nil {
 		n.f.Errorf("closing a denylist: %v", err)
 	}
@@ -102,6 +122,14 @@ func (n *node) isLevel() {
 		s := n.State()
 		return s.Level && s.Word && s.Staleness < time.Since(asked)
 	})
+}
+
+// snapshots is how often all had to be delivered, for whatever reason.
+func snapshots(s cluster.State) (sum int) {
+	for _, n := range s.Snapshots {
+		sum += n
+	}
+	return sum
 }
 
 func (n *node) check(r revocation.Record) revocation.Outcome {

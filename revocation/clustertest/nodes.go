@@ -295,7 +295,7 @@ func nodesReopened(f *fixture) {
 	other.open()
 	other.isLevel()
 	f.wants(nodes, records(0, 120)...)
-	if s := other.State(); len(s.Snapshots) > 0 {
+	if s := other.State(); snapshots(s) > 0 {
 		f.Errorf("there was a needless snapshot: %+v", s)
 	}
 }

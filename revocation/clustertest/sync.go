@@ -26,6 +26,7 @@ type syncing struct {
 	deliveries []delivery
 	snapshots  []string
 	beats      map[uint64]bool
+	notes      []string
 	// on, unless nil, is called with each delivery before it counts.
 	on func([]revocation.Record) error
 }
@@ -92,6 +93,13 @@ func (s *syncing) Beat(beat uint64) error {
 	return nil
 }
 
+func (s *syncing) Note(note []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notes = append(s.notes, string(note))
+	return nil
+}
+
 // reachesEnd waits until all has been delivered that the feed has now, and says
 // whether that came.
 func (s *syncing) reachesEnd() bool {
@@ -151,6 +159,13 @@ func (s *syncing) why() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.snapshots, "; ")
+}
+
+// told are the notes that came.
+func (s *syncing) told() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.notes)
 }
 
 // count is how many records were delivered.

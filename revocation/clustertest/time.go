@@ -20,6 +20,7 @@ func applyInTime(f *fixture) {
 	for name, call := range map[string]func(context.Context) error{
 		"Apply": func(ctx context.Context) error { return engine.Apply(ctx, records(2, 3)) },
 		"Beat":  func(ctx context.Context) error { return engine.Beat(ctx, 1) },
+		"Note":  func(ctx context.Context) error { return engine.Note(ctx, []byte("note")) },
 	} {
 		ctx, cancel := context.WithTimeout(f.Context(), 200*time.Millisecond)
 		start := time.Now()
@@ -71,6 +72,7 @@ func closeEnds(f *fixture) {
 	for name, call := range map[string]func() error{
 		"Apply": func() error { return engine.Apply(f.Context(), records(0, 1)) },
 		"Beat":  func() error { return engine.Beat(f.Context(), 1) },
+		"Note":  func() error { return engine.Note(f.Context(), []byte("note")) },
 		"Sync":  func() error { s := f.follow(engine, nil); <-s.ended; return s.err },
 	} {
 		if err := call(); !errors.Is(err, revocation.ErrClosed) {

@@ -57,6 +57,7 @@ type stuck struct {
 
 func (s *stuck) Snapshot(string) error { return nil }
 func (s *stuck) Beat(uint64) error     { return nil }
+func (s *stuck) Note([]byte) error     { return nil }
 func (s *stuck) Deliver(context.Context, []revocation.Record, []byte) error {
 	close(s.busy)
 	<-s.release

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/cluster"
 )
 
@@ -88,47 +88,91 @@ func BenchmarkRevoke64(b *testing.B) {
 }
 
 // BenchmarkSnapshot brings b.N records into an empty node, as many in a message as
-// the name says.
+// the name says, while decisions are asked for.
 func BenchmarkSnapshot(b *testing.B) {
 	for _, together := range []int{1, 64, cluster.MaxBatch} {
 		b.Run(fmt.Sprint(together), func(b *testing.B) {
-			server := newProcesses(b, 1)[0]
-			c := Config{URLs: []string{server.url()}}
-			full, err := Open(c)
-			check(b, err)
-			s, err := full.link.await(context.Background(), time.Minute)
-			check(b, err)
-			_, err = full.stream(context.Background(), s.js) // makes it
-			check(b, err)
-			var wg sync.WaitGroup
-			parts := make(chan []revocation.Record)
-			for range 64 {
-				wg.Go(func() {
-					for part := range parts {
-						if err := full.Apply(context.Background(), part); err != nil {
-							b.Errorf("Apply: %v", err)
-						}
-					}
-				})
-			}
-			list := records(0, b.N)
-			for part := range slices.Chunk(list, together) {
-				parts <- part
-			}
-			close(parts)
-			wg.Wait()
-			check(b, full.Close())
+			c := Config{URLs: []string{newProcesses(b, 1)[0].url()}}
+			fill(b, c, b.N, together)
+			n := newNode(b, c)
+			checks := checking(n)
 			b.ResetTimer()
 			before := cpu(b)
-			n := levelNode(b, c)
+			for s := n.State(); !s.Level || !s.Word; s = n.State() {
+				time.Sleep(time.Millisecond)
+			}
 			b.StopTimer()
 			b.ReportMetric((cpu(b)-before).Seconds()*1e6/float64(b.N), "cpu-s/million")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+			report(b, checks(), "check")
+			var memory runtime.MemStats // the mapped file, which the system may take back, is apart
+			runtime.ReadMemStats(&memory)
+			b.ReportMetric(float64(memory.Sys)/(1<<20), "peak-MiB")
 			reportFsync(b)
-			if !n.knows(list...) {
-				b.Error("a node that is level does not know all")
+			for i := range b.N {
+				if !n.knows(record(i)) {
+					b.Fatalf("a node that is level does not know record %d", i)
+				}
 			}
 		})
+	}
+}
+
+// fill publishes records, so many in a message.
+func fill(b *testing.B, c Config, count, together int) {
+	b.Helper()
+	e, err := Open(c)
+	check(b, err)
+	eventually(b, "there is a stream", func() bool {
+		s, err := e.link.await(context.Background(), time.Second)
+		if err == nil {
+			_, err = e.stream(context.Background(), s.js)
+		}
+		return err == nil
+	})
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range 64 {
+		wg.Go(func() {
+			for {
+				to := int(next.Add(int64(together)))
+				from := to - together
+				if from >= count {
+					return
+				}
+				if err := e.Apply(context.Background(), records(from, min(to, count))); err != nil {
+					b.Errorf("Apply: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	check(b, e.Close())
+}
+
+// checking asks for decisions, a thousand a second, and returns in the end how long
+// each took.
+func checking(n *node) (stop func() []time.Duration) {
+	var took []time.Duration
+	end := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-end:
+				return
+			case <-time.After(time.Millisecond):
+			}
+			r := record(i) // which may have come, or not
+			began := time.Now()
+			n.list.Check(&r.Key)
+			took = append(took, time.Since(began))
+		}
+	})
+	return func() []time.Duration {
+		close(end)
+		wg.Wait()
+		return took
 	}
 }
 

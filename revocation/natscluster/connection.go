@@ -74,7 +74,7 @@ func (e *Engine) connectOptions() (o nats.Options, err error) {
 		nats.ReconnectHandler(e.connected),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, why error) { e.link.down(why) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, why error) { e.link.down(why) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { e.link.note(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { e.link.refused(err) }),
 	}, e.c.Options...) {
 		if err := option(&o); err != nil {
 			return o, fmt.Errorf("options of the connection to NATS: %w", err)
@@ -165,9 +165,10 @@ func (e *Engine) connected(conn *nats.Conn) {
 	if !conn.IsConnected() { // any more
 		return
 	}
-	js, err := jetstream.New(conn)
+	patience := jetstream.WithDefaultTimeout(askTimeout)
+	js, err := jetstream.New(conn, patience)
 	if e.c.Domain != "" {
-		js, err = jetstream.NewWithDomain(conn, e.c.Domain)
+		js, err = jetstream.NewWithDomain(conn, e.c.Domain, patience)
 	}
 	if err != nil {
 		e.link.down(fmt.Errorf("using JetStream: %w", err))

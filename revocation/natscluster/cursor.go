@@ -76,6 +76,8 @@ func (e *Engine) message(ctx context.Context, s *session, sequence uint64) (body
 	if e.c.Domain != "" {
 		api = "$JS." + e.c.Domain + ".API"
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	question := fmt.Appendf(nil, `{"seq":%d}`, sequence)
 	said, err := s.conn.RequestWithContext(ctx, api+".STREAM.MSG.GET."+e.c.Stream, question)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,6 +123,7 @@ func (c *Config) setDefaults() {
 }
 
 func (e *Engine) records() string         { return e.c.Prefix + ".records" }
+func (e *Engine) notes() string           { return e.beats("all") }
 func (e *Engine) beats(who string) string { return e.c.Prefix + ".beat." + who }
 
 // Apply implements [cluster.Engine]. All records are one message, which lives as
@@ -170,6 +172,11 @@ func (e *Engine) Beat(ctx context.Context, beat uint64) error {
 	return e.send(ctx, e.beats(e.node), []byte(strconv.FormatUint(beat, 10)), time.Minute)
 }
 
+// Note implements [cluster.Engine].
+func (e *Engine) Note(ctx context.Context, note []byte) error {
+	return e.send(ctx, e.notes(), note, time.Minute)
+}
+
 // forever is the time from which on a message is kept until it is removed; the
 // server knows no longer times.
 const forever = 50 * 365 * 24 * time.Hour
@@ -186,20 +193,21 @@ func (e *Engine) send(ctx context.Context, subject string, body []byte, life tim
 	if err != nil {
 		return err
 	}
-	began := time.Now()
+	ctx, done := e.link.heed(ctx, func(refusal string) bool { return strings.Contains(refusal, subject) })
+	defer done()
 	message := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{}}
 	if life < forever {
 		seconds := max(int64(life/time.Second)+1, 1)
 		message.Header.Set(jetstream.MsgTTLHeader, strconv.FormatInt(seconds, 10)+"s")
 	}
 	_, err = s.js.PublishMsg(ctx, message, jetstream.WithExpectStream(e.c.Stream), jetstream.WithRetryAttempts(0))
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case e.ctx.Err() != nil:
-		err = errors.Join(revocation.ErrClosed, err)
 	}
-	return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, e.refused(e.link.explain(err, began)))
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("publishing to stream %s: %w", e.c.Stream, e.noRoom(err))
 }
 
 // Warnings implements [cluster.Engine].

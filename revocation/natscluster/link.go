@@ -54,11 +54,10 @@ type link struct {
 	changed chan struct{} // closed when there is one
 	why     error         // there is none; nil while that is not known
 	told    bool          // to a Sync, that there is none, and why
-	noted   error         // what the server refused last
-	notedAt time.Time
+	heeding map[*heeding]bool
 }
 
-func newLink() *link { return &link{changed: make(chan struct{})} }
+func newLink() *link { return &link{changed: make(chan struct{}), heeding: make(map[*heeding]bool)} }
 
 func (l *link) up(s *session) {
 	l.mu.Lock()
@@ -139,20 +138,35 @@ func (l *link) await(ctx context.Context, patience time.Duration) (*session, err
 	}
 }
 
-// note remembers what the server refused: it says that apart from any call, which
-// then waits in vain.
-func (l *link) note(refused error) {
+// refused tells whom it concerns what the server refused. It says that apart from
+// any call, which would wait in vain.
+func (l *link) refused(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.noted, l.notedAt = refused, time.Now()
+	for one := range l.heeding {
+		if one.concerned(why.Error()) {
+			one.end(why)
+		}
+	}
 }
 
-// explain adds to an error what the server has refused since.
-func (l *link) explain(err error, since time.Time) error {
+// heeding is a call that ends when the server refuses something that concerns it.
+type heeding struct {
+	concerned func(refusal string) bool
+	end       context.CancelCauseFunc
+}
+
+// heed returns a context that ends so, and must be ended.
+func (l *link) heed(ctx context.Context, concerned func(refusal string) bool) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	one := &heeding{concerned, cancel}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err == nil || l.noted == nil || l.notedAt.Before(since) {
-		return err
+	l.heeding[one] = true
+	return ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.heeding, one)
+		cancel(nil)
 	}
-	return fmt.Errorf("%w: %w", err, l.noted)
 }

@@ -29,7 +29,7 @@ type node struct {
 func newNode(t testing.TB, c Config) *node {
 	t.Helper()
 	return newNodeWith(t, c, cluster.Options{
-		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: 300 * time.Millisecond,
+		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: 300 * time.Millisecond, Settle: 300 * time.Millisecond,
 	})
 }
 
@@ -82,6 +82,14 @@ func (n *node) isLevel() {
 		s := n.State()
 		return s.Level && s.Word && s.Staleness < time.Since(asked)
 	})
+}
+
+// snapshots is how often all had to be delivered, for whatever reason.
+func snapshots(s cluster.State) (sum int) {
+	for _, n := range s.Snapshots {
+		sum += n
+	}
+	return sum
 }
 
 func (n *node) revoke(list ...revocation.Record) {

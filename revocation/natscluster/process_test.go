@@ -11,8 +11,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/cluster"
 )
 
 var programDir string // for as long as the tests run
@@ -73,6 +71,12 @@ func (p *process) listens() {
 		}
 		return err == nil
 	})
+}
+
+// shutDown has the server end in order.
+func (p *process) shutDown() {
+	check(p.t, p.cmd.Process.Signal(os.Interrupt))
+	_ = p.cmd.Wait()
 }
 
 func (p *process) kill() {
@@ -201,7 +205,7 @@ func TestServerKilled(t *testing.T) {
 	}
 	for _, n := range nodes {
 		n.isLevel()
-		if s := n.State(); len(s.Snapshots) != 1 || s.Snapshots[cluster.ReasonNoCursor] == 0 {
+		if s := n.State(); snapshots(s) != s.Snapshots["no_cursor"] {
 			t.Errorf("there was a needless snapshot: %+v", s)
 		}
 	}
@@ -232,6 +236,56 @@ func TestLeaderKilled(t *testing.T) {
 		n.isLevel()
 		t.Logf("%+v", n.State())
 	}
+}
+
+// Three servers are shut down and started one after the other, as for an upgrade,
+// in the middle of writes.
+func TestRollingRestart(t *testing.T) {
+	t.Parallel()
+	servers := newProcesses(t, 3)
+	c := Config{URLs: urls(servers), Replicas: 3}
+	nodes := levelNodes(t, 3, c)
+	acknowledged, stop := storm(t, nodes)
+	for _, server := range servers {
+		goesOn(t, acknowledged)
+		inSync(t, servers) // as an operator waits before the next
+		server.shutDown()
+		goesOn(t, acknowledged) // without it
+		server.start()
+		server.listens()
+	}
+	goesOn(t, acknowledged)
+	done := stop()
+	nodes = append(nodes, levelNode(t, c))
+	for _, i := range done {
+		wants(t, nodes, record(i))
+	}
+	for _, n := range nodes {
+		n.isLevel()
+		if s := n.State(); len(s.Snapshots) != 1 || s.Snapshots["the node has no cursor"] == 0 {
+			t.Errorf("there was a needless snapshot: %+v", s)
+		}
+	}
+}
+
+// inSync waits until all servers have all that the stream has.
+func inSync(t testing.TB, servers []*process) {
+	t.Helper()
+	js := operator(t, strings.Join(urls(servers), ","))
+	eventually(t, "all servers have the stream", func() bool {
+		stream, err := js.Stream(t.Context(), DefaultStream)
+		if err != nil {
+			return false
+		}
+		info := stream.CachedInfo()
+		current := 1 // that which leads
+		for _, peer := range info.Cluster.Replicas {
+			if peer.Current && !peer.Offline {
+				current++
+			}
+		}
+		return info.Cluster.Leader != "" && current == len(servers)
+	})
 }
 
 // leaderOf is the server that leads the stream.

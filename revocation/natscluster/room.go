@@ -53,9 +53,9 @@ func (e *Engine) checkRoom() error {
 	return nil
 }
 
-// refused takes note of an answer that says that the stream is full, until it is
+// noRoom takes note of an answer that says that the stream is full, until it is
 // looked at again.
-func (e *Engine) refused(err error) error {
+func (e *Engine) noRoom(err error) error {
 	var said *jetstream.APIError
 	if !errors.As(err, &said) || !strings.Contains(said.Description, "maximum bytes exceeded") && !strings.Contains(said.Description, "maximum messages exceeded") {
 		return err

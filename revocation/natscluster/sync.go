@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,8 +18,9 @@ import (
 )
 
 const (
-	// askTimeout bounds each question to the server.
-	askTimeout = 5 * time.Second
+	// askTimeout bounds each question to the server. Nobody answers those that come
+	// while servers have not agreed who leads: they are asked again soon.
+	askTimeout = 2 * time.Second
 	// partTimeout bounds how long a node that goes takes leave.
 	partTimeout = 2 * time.Second
 	// ahead bounds what the server sends ahead of what was received.
@@ -43,13 +45,17 @@ func (e *Engine) Sync(ctx context.Context, encoded []byte, to cluster.Receiver) 
 	if err != nil {
 		return err
 	}
-	began := time.Now()
+	ctx, done := e.link.heed(ctx, func(refusal string) bool { return !strings.Contains(refusal, e.records()) })
+	defer done()
 	f := &feed{engine: e, session: session, to: to, name: nuid.Next()}
 	defer f.close()
-	if err := f.open(ctx, encoded); err != nil {
-		return e.link.explain(err, began)
+	if err = f.open(ctx, encoded); err == nil {
+		err = f.read(ctx)
 	}
-	return e.link.explain(f.read(ctx), began)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return err
 }
 
 // feed is one Sync.
@@ -68,14 +74,12 @@ type feed struct {
 }
 
 func (f *feed) open(ctx context.Context, encoded []byte) error {
-	asking, cancel := context.WithTimeout(ctx, 4*askTimeout)
-	defer cancel()
-	stream, err := f.engine.stream(asking, f.session.js)
+	stream, err := f.engine.stream(ctx, f.session.js)
 	if err != nil {
 		return err
 	}
 	// This says where the consumer is to begin; it is looked at again once that is made.
-	at, why, err := f.engine.proven(asking, f.session, stream, encoded)
+	at, why, err := f.engine.proven(ctx, f.session, stream, encoded)
 	if err != nil {
 		return err
 	}
@@ -87,12 +91,12 @@ func (f *feed) open(ctx context.Context, encoded []byte) error {
 	}
 	f.at, f.place = at, at.Sequence
 	f.stream = stream
-	f.consumer, err = f.stream.CreateConsumer(asking, jetstream.ConsumerConfig{
+	f.consumer, err = f.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		Name:              f.name, // known also if the answer is not heard
 		Description:       "a gateway of caddy-token-revocation",
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       at.Sequence + 1,
-		FilterSubjects:    []string{f.engine.records(), f.engine.beats(f.engine.node)},
+		FilterSubjects:    []string{f.engine.records(), f.engine.notes(), f.engine.beats(f.engine.node)},
 		AckPolicy:         jetstream.AckNonePolicy,
 		MaxDeliver:        1,
 		MemoryStorage:     true,
@@ -105,10 +109,10 @@ func (f *feed) open(ctx context.Context, encoded []byte) error {
 	// And once more, now that the consumer holds its place: the stream may have
 	// become another in between.
 	if why == "" {
-		if _, why, err := f.engine.proven(asking, f.session, stream, encoded); err != nil || why != "" {
+		if _, why, err := f.engine.proven(ctx, f.session, stream, encoded); err != nil || why != "" {
 			return errors.Join(fmt.Errorf("%w: %s", cluster.ErrGap, why), err)
 		}
-	} else if info, err := stream.Info(asking); err != nil || incarnation(info) != at.Stream {
+	} else if info, err := stream.Info(ctx); err != nil || incarnation(info) != at.Stream {
 		return errors.Join(fmt.Errorf("%w: the stream became another", cluster.ErrGap), err)
 	}
 	return nil
@@ -122,8 +126,20 @@ func (f *feed) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
 	defer cancel()
-	_ = f.stream.DeleteConsumer(ctx, f.name)
+	for range forgetting {
+		err := f.stream.DeleteConsumer(ctx, f.name)
+		if f.consumer != nil || !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return
+		}
+		// Nobody has waited until it was made: a server, which works on several
+		// questions at once, may be about to.
+		sleep(ctx, 100*time.Millisecond)
+	}
 }
+
+// forgetting is how often the server is asked to forget a consumer that it does not
+// know yet.
+const forgetting = 5
 
 // read reads the stream, and looks after it.
 func (f *feed) read(ctx context.Context) error {
@@ -217,7 +233,14 @@ func (f *feed) message(ctx context.Context, m jetstream.Msg) error {
 	if m.Headers().Get(jetstream.MarkerReasonHeader) != "" && len(m.Data()) == 0 {
 		return nil // the server tells that the last of a subject has gone
 	}
-	if m.Subject() != f.engine.records() {
+	switch m.Subject() {
+	case f.engine.records():
+	case f.engine.notes():
+		if err := f.deliver(ctx); err != nil {
+			return err
+		}
+		return f.to.Note(m.Data())
+	default:
 		beat, err := strconv.ParseUint(string(m.Data()), 10, 64)
 		if err != nil {
 			return fmt.Errorf("%w: a heartbeat that is none", cluster.ErrForeign)

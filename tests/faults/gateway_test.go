@@ -43,6 +43,9 @@ const caddyfile = `
 {
 	admin %s
 	auto_https off
+	log {
+		exclude http.log.error admin.api
+	}
 	token_revocation {
 		store bolt %s
 		cluster nats %s {

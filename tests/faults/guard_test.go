@@ -3,9 +3,12 @@ package faults
 import (
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
+	"testing"
+	"time"
 )
 
 // guard is a process that, when this one ends in whatever way, ends all that it has
@@ -51,4 +54,56 @@ func (g *guardian) tell(op string, process int) {
 func (g *guardian) end() {
 	_ = g.to.Close()
 	_ = g.cmd.Wait()
+}
+
+// abandoned is a variable of the environment in which this program starts a process
+// and is killed.
+const abandoned = "FAULTS_ABANDONED"
+
+func beAbandoned() {
+	cmd := exec.Command("sleep", "1000")
+	cmd.Stdout = os.Stdout // which ends when both have
+	if err := cmd.Start(); err != nil {
+		os.Exit(1)
+	}
+	guard.tell("+", cmd.Process.Pid)
+	fmt.Println(work)
+	select {}
+}
+
+// Nothing remains of tests that are killed.
+func TestGuard(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), abandoned+"=yes")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dir string
+	if _, err := fmt.Fscan(out, &dir); err != nil {
+		t.Error(err)
+	}
+	_ = cmd.Process.Kill()
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, out)
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("a process is still there")
+	}
+	_ = cmd.Wait()
+	for deadline := time.Now().Add(patience); ; time.Sleep(tick) {
+		if _, err := os.Stat(dir); os.IsNotExist(err) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is still there", dir)
+		}
+	}
 }

@@ -43,6 +43,9 @@ func run(m *testing.M) int {
 		defer func() { _ = os.RemoveAll(work) }()
 		err = guard.begin(work)
 	}
+	if err == nil && os.Getenv(abandoned) != "" {
+		beAbandoned()
+	}
 	if err == nil {
 		defer guard.end()
 		programs = filepath.Join(work, "programs")

@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/tests/faults/history"
@@ -33,18 +34,10 @@ func (g *gateway) spoiled(kind string, attributes map[string]int, directions []s
 	}
 }
 
-// blocked cuts a gateway off in the directions given, so that nobody is told.
-func (s *system) blocked(g *gateway, directions []string, d time.Duration) {
-	s.blockedWhile(g, directions, func() { time.Sleep(d) })
-}
-
-func (s *system) blockedWhile(g *gateway, directions []string, hold func()) {
+// blocked lets nothing pass to or from a gateway while hold runs, and nobody is
+// told.
+func (s *system) blocked(g *gateway, directions []string, hold func()) {
 	g.spoiled("timeout", nil, directions, func() { s.cut([]*gateway{g}, hold) })
-}
-
-// reset resets all connections of a gateway as soon as something is said.
-func (s *system) reset(g *gateway, d time.Duration) {
-	g.spoiled("reset_peer", nil, []string{out, back}, func() { time.Sleep(d) })
 }
 
 // isolated blocks the ways between a server and the others.
@@ -61,4 +54,29 @@ func (e *engine) isolated(server int, hold func()) {
 	for _, w := range ways {
 		w.mend()
 	}
+}
+
+// killed ends a server, which is not there for a while.
+func (e *engine) killed(server int, d time.Duration) {
+	e.servers[server].end(syscall.SIGKILL)
+	time.Sleep(d)
+	e.servers[server].launch()
+}
+
+// withoutEngine ends so many servers that the others can do nothing, for a while.
+func (s *system) withoutEngine(which []int, d time.Duration) {
+	for _, i := range which {
+		s.engine.servers[i].end(syscall.SIGKILL)
+	}
+	s.cut(s.gateways, func() { time.Sleep(d) })
+	for _, i := range which {
+		s.engine.servers[i].launch()
+	}
+}
+
+// still stops a process for a while.
+func (p *process) still(d time.Duration) {
+	p.signal(syscall.SIGSTOP)
+	time.Sleep(d)
+	p.signal(syscall.SIGCONT)
 }

@@ -40,6 +40,13 @@ func (k *tokens) all(now func()) []string {
 	return slices.Clone(k.acknowledged)
 }
 
+// count is how many are promised to be revoked.
+func (k *tokens) count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.acknowledged)
+}
+
 // toRevoke returns a token that most often somebody has asked with.
 func (k *tokens) toRevoke() string {
 	k.mu.Lock()

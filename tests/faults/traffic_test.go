@@ -18,8 +18,8 @@ type traffic struct {
 
 // Between two things that one worker does, on average.
 const (
-	revokeEvery = 60 * time.Millisecond
-	askEvery    = 15 * time.Millisecond
+	revokeEvery = 100 * time.Millisecond
+	askEvery    = 30 * time.Millisecond
 	reportEvery = 100 * time.Millisecond
 )
 

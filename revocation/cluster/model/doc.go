@@ -5,8 +5,8 @@
 // The system has two or three nodes and an engine. Nodes revoke and restore,
 // publish (and the answer is lost, or the message arrives later than anybody waits
 // for it), lose their sync and begin another, receive one message at a time, send
-// heartbeats and receive them, repair key by key, send again what they owe, crash,
-// leave the cluster, sweep. The engine loses its tail, is wiped, goes on under
+// heartbeats and receive them, ask whether the feed is whole and vouch for it, repair
+// key by key, send again what they owe, crash, leave the cluster, sweep. The engine loses its tail, is wiped, goes on under
 // numbers that it has given before, and is put back to what it had; it removes what
 // has ended. Time passes, and clocks differ. What a step stands for in the code is
 // said beside it; records are real ones, and merged by [revocation.Merge].
@@ -19,7 +19,9 @@
 //     that was not known to be when it began; and no node lets pass what has been
 //     restored only there, without the cluster knowing.
 //   - A node that has received a heartbeat knows all that was answered before it was
-//     sent, as far as the engine had it then.
+//     sent; also what the engine has lost since, and it never knew: its heartbeats
+//     do not count before others had the time to say that they repair, and while they
+//     do, or a node vouches for the feed that has waited itself.
 //   - From every state, once all works again, the nodes become level; then all of
 //     them and the engine know the same, and all that was ever answered is enforced
 //     everywhere. Of two decisions that were under way together either may win.
@@ -43,8 +45,14 @@
 //     the front but those that have ended. No message is like another: the witness
 //     cannot err.
 //   - A sync ends when the engine loses what it reads (a test shows that it has to).
-//   - Between such a loss and the repair nobody can tell a node that never knew a
-//     record of it: it lets pass, and says that it knows all that the engine does.
+//   - After such a loss, whoever is connected has begun a Sync within the time that
+//     nodes wait for it (cluster.Options.Settle), and says so if it repairs. What only
+//     nodes know that are cut off for longer, or are not running, nobody else can tell:
+//     until they are back, it passes where it was never known.
+//   - What is left out: a node that had word within the last minute waits for the
+//     repairs of others no longer than ten seconds (four times Settle), so that a large
+//     repair does not keep a fleet from serving. It may lack what was acknowledged
+//     elsewhere in the last moments before the loss, until that is repaired.
 //   - Clocks differ by less than what has ended is remembered for, and nobody waits
 //     for an answer as long as that. A revocation by a node that has forgotten a
 //     restoration which another still remembers may not count there.

@@ -25,6 +25,7 @@ func set(steps ...uint8) (set uint64) {
 // What the scenarios leave out, to stay small.
 var (
 	failures = set(giveUp, giveUpEarly, arrive, pay, crash)
+	vouching = set(ask, hear, vouch, believe)
 	syncs    = set(syncEnd, beatSent, beatCame, repair)
 )
 
@@ -46,6 +47,8 @@ const (
 	clocks          = "clocks that differ"
 	ends            = "records that end"
 	outside         = "out of the cluster"
+	neverKnew       = "a node that never knew"
+	vouchedFor      = "nodes that vouch"
 )
 
 var scenarios = map[string]scenario{
@@ -92,6 +95,14 @@ var scenarios = map[string]scenario{
 	outside: {
 		nodes: 2, passive: 1 << b, keys: 2, log: 4, script: []step{revokes(a, x, 9), alone(a, y, 9)},
 	},
+	neverKnew: {
+		nodes: 2, level: 1<<a | 1<<b, keys: 2, log: 3, faults: 1, doubts: true, without: failures | vouching,
+		script: []step{revokes(a, x, 9), revokes(a, y, 9)},
+	},
+	vouchedFor: {
+		nodes: 3, level: 1<<a | 1<<b, keys: 1, log: 2, faults: 1, doubts: true, without: failures | set(syncEnd, repair),
+		script: []step{revokes(a, x, 9)},
+	},
 }
 
 func TestPromises(t *testing.T) {
@@ -133,6 +144,13 @@ var mutations = map[string]struct {
 	"what was decided alone leaves the cursor in the store": {outside, func(r *rules) { r.alone = false }},
 	"what has ended is forgotten at once":                   {revokedForMore, func(r *rules) { r.remember = false }},
 	"and clocks differ":                                     {clocks, func(r *rules) { r.remember = false }},
+	"a heartbeat counts at once":                            {neverKnew, func(r *rules) { r.settles = false }},
+	"or at once where the cursor was proven":                {neverKnew, func(r *rules) { r.doubtsAll = false }},
+	"who repairs does not say so":                           {neverKnew, func(r *rules) { r.says = false }},
+	"nobody heeds it":                                       {neverKnew, func(r *rules) { r.heeds = false }},
+	"a node vouches that waits itself":                      {vouchedFor, func(r *rules) { r.knows = false }},
+	"a node vouches before it has repaired":                 {vouchedFor, func(r *rules) { r.whole = false }},
+	"an answer counts whatever was asked":                   {vouchedFor, func(r *rules) { r.live = false }},
 	"the later decision wins, by clocks that differ":        {reversals, func(r *rules) { r.merge = byClock }},
 }
 

@@ -74,7 +74,7 @@ func (m *model) heal(s state) (broken string) {
 // serve has a node do all that it can.
 func (m *model) serve(s *state, node uint8) (broken string) {
 	s.nodes[node].late = 0
-	for _, what := range []uint8{publish, syncBegin, deliver, beatSent, deliver, beatCame, answer, repair, pay} {
+	for _, what := range []uint8{publish, syncBegin, deliver, beatSent, deliver, beatCame, answer, repair, pay, ask, hear, vouch, believe} {
 		for range maxLog {
 			possible, broken := m.take(s, step{what: what, node: node})
 			if broken != "" {
@@ -92,7 +92,7 @@ func (m *model) serve(s *state, node uint8) (broken string) {
 }
 
 func (m *model) busy(n *node, h *history) bool {
-	return !n.level || n.snapshot || n.owed != 0 || n.deciding.decision != 0 || n.place != h.length
+	return !n.level || !n.doubt.settled || n.snapshot || n.owed != 0 || n.deciding.decision != 0 || n.place != h.length
 }
 
 // equal says what nodes that are level disagree about.

@@ -32,6 +32,25 @@ type rules struct {
 	// ends: a Sync does not outlive the data that it reads (cluster.Engine.Sync).
 	ends bool
 
+	// settles: a heartbeat counts only some time after the Sync began, in which all
+	// who are connected have found what the engine has lost (cluster.doubt).
+	settles bool
+	// doubtsAll: also where the cursor was proven.
+	doubtsAll bool
+	// says: who repairs says so, from the snapshot on (cluster.receiver.note).
+	says bool
+	// heeds: and then others wait until nobody does any more (cluster.doubt).
+	heeds bool
+	// knows: only a node that waits for nobody vouches for the feed
+	// (cluster.doubt).
+	knows bool
+	// whole: and only once it has repaired what it knows to be lacking
+	// (cluster.receiver.answer).
+	whole bool
+	// live: and it counts only as the answer to a question that came by in the same
+	// Sync (cluster.doubt).
+	live bool
+
 	// cameBy: a decision is answered when the feed has brought it back, and no
 	// sooner (cluster.Node.publish).
 	cameBy bool
@@ -56,6 +75,7 @@ func allRules() rules {
 	return rules{
 		merge: revocation.Merge, witness: true, forget: true, keepLate: true, keepAfter: true,
 		repair: true, together: true, sending: true, order: true, ends: true,
+		settles: true, doubtsAll: true, says: true, heeds: true, knows: true, whole: true, live: true,
 		cameBy: true, again: true, told: true, inFeed: true, alone: true, remember: true,
 	}
 }

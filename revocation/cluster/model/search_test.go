@@ -77,7 +77,7 @@ func (m *model) start() (s state) {
 	for i := range s.nodes {
 		n := &s.nodes[i]
 		n.syncing = m.level>>i&1 != 0
-		n.level = n.syncing
+		n.level, n.doubt.settled = n.syncing, n.syncing
 	}
 	return s
 }

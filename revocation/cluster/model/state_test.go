@@ -59,11 +59,13 @@ type node struct {
 	last      cursor  // receiver.cursor
 	seen      records // receiver.seen
 	beat      beat    // one of receiver.sent
+	doubt     doubt   // receiver.doubt
 
 	// cluster.Node.
 	owed     records
 	deciding deciding
 	late     record // a message that nobody waits for, and that still may arrive
+	vouching uint8  // the question that it is about to answer
 }
 
 // beat is a heartbeat on its way: where it stands in the feed, and what the node
@@ -73,6 +75,7 @@ type beat struct {
 	behind   uint8 // the number of the last record before it
 	due      uint8 // a set of decisions
 	repaired bool  // that it was sent after the repair
+	calm     bool  // that it was sent some time after the last note about a repair
 }
 
 // deciding is a call of Denylist.Revoke or Restore under way.
@@ -126,7 +129,7 @@ func (s *state) describe(t *table, nodes int) string {
 		n := &s.nodes[i]
 		fmt.Fprintf(&b, "\n  %c: %s %s cursor %v", 'A'+i, t.describe(n.records[0]), t.describe(n.records[1]), n.cursor)
 		if n.syncing {
-			fmt.Fprintf(&b, " at %d level %v snapshot %v repaired %v", n.place, n.level, n.snapshot, n.repaired)
+			fmt.Fprintf(&b, " at %d level %v settled %v snapshot %v repaired %v", n.place, n.level, n.doubt.settled, n.snapshot, n.repaired)
 		}
 		if n.deciding.decision != 0 {
 			fmt.Fprintf(&b, " deciding #%d %s", n.deciding.decision, t.describe(n.deciding.record))

@@ -20,6 +20,7 @@ type scenario struct {
 	grace       uint8
 	spare       bool // the engine may be put back to data that it had before a fault
 	fresh       bool // nodes go on with heartbeats when they are level
+	doubts      bool // nodes wait for what the engine may have lost
 	late        bool // messages may arrive after their publisher has given up
 }
 
@@ -50,6 +51,10 @@ const (
 	beatCame
 	repair
 	pay
+	ask
+	hear
+	vouch
+	believe
 	crash
 	rollback
 	putBack
@@ -62,7 +67,8 @@ var stepNames = [...]string{
 	publish: "has published", giveUp: "gives up publishing", giveUpEarly: "gives up before its message arrives", arrive: "has a message arrive late",
 	answer: "answers", syncBegin: "begins a sync", syncEnd: "loses the sync", deliver: "receives a message",
 	halfDeliver: "crashes between cursor and records", beatSent: "sends a heartbeat", beatCame: "receives its heartbeat",
-	repair: "repairs", pay: "sends again what it owes", crash: "crashes", rollback: "the engine loses all but the first",
+	repair: "repairs", pay: "sends again what it owes", ask: "asks whether the feed is whole", hear: "receives the question",
+	vouch: "answers it", believe: "receives the answer", crash: "crashes", rollback: "the engine loses all but the first",
 	putBack: "the engine is put back to the other data", tick: "time passes", sweep: "sweeps",
 }
 
@@ -158,6 +164,14 @@ func (m *model) take(s *state, a step) (possible bool, broken string) {
 		return m.repairOne(s, a.node, room), ""
 	case pay:
 		return m.payOne(s, n, room), ""
+	case ask:
+		return m.ask(s, a.node), ""
+	case hear:
+		return m.hear(s, n), ""
+	case vouch:
+		return m.vouch(s, n), ""
+	case believe:
+		return m.believe(n), ""
 	case crash:
 		return m.crash(s, n), ""
 	case rollback:
@@ -257,7 +271,7 @@ func (m *model) tick(s *state) {
 
 func (n *node) stop() {
 	n.syncing, n.level, n.snapshot, n.repaired = false, false, false, false
-	n.repairing, n.place, n.last, n.seen, n.beat = 0, 0, cursor{}, 0, beat{}
+	n.repairing, n.place, n.last, n.seen, n.beat, n.doubt = 0, 0, cursor{}, 0, beat{}, doubt{}
 }
 
 // crash forgets all but the store.
@@ -267,7 +281,7 @@ func (m *model) crash(s *state, n *node) bool {
 	}
 	s.orphan()
 	n.stop()
-	n.owed, n.deciding = 0, deciding{}
+	n.owed, n.deciding, n.vouching = 0, deciding{}, 0
 	return true
 }
 
@@ -385,9 +399,11 @@ func (m *model) answer(s *state, node uint8) bool {
 // sync is cluster.Node.sync and natscluster.Engine.proven.
 func (m *model) sync(s *state, n *node) {
 	n.syncing = true
+	n.doubt.settled = !m.doubts
 	at := n.cursor
 	if at.number != 0 && at.number <= s.engine.length && (!m.witness || s.engine.messages[at.number-1].id == at.id) {
 		n.place, n.last = at.number, at
+		n.doubt.settled = n.doubt.settled || !m.doubtsAll
 		return
 	}
 	n.snapshot = true
@@ -423,18 +439,18 @@ func (m *model) deliver(s *state, node uint8) bool {
 
 // beatSent is cluster.receiver.beat.
 func (m *model) beatSent(s *state, n *node, _ bool) bool {
-	if !n.syncing || n.beat.sent || n.level && !n.snapshot && !m.fresh {
+	if !n.syncing || n.beat.sent || n.level && !n.snapshot && n.doubt.settled && !m.fresh {
 		return false
 	}
-	n.beat = beat{sent: true, behind: s.engine.length, repaired: n.repaired, due: m.due(s)}
+	n.beat = beat{sent: true, behind: s.engine.length, repaired: n.repaired, due: m.due(s), calm: n.level && !n.doubt.settled && m.calm(s, n)}
 	return true
 }
 
 // due is what a node that knows all that the cluster does knows: the decisions
-// that were answered and are in the feed.
+// that were answered, and are in the feed unless nodes wait for what it has lost.
 func (m *model) due(s *state) (due uint8) {
 	for i := range s.decisions[:s.decided] {
-		if d := &s.decisions[i]; d.answered && s.engine.holds(m.table, d.record) {
+		if d := &s.decisions[i]; d.answered && (m.doubts || s.engine.holds(m.table, d.record)) {
 			due |= 1 << i
 		}
 	}
@@ -450,6 +466,12 @@ func (m *model) beatCame(s *state, node uint8) (possible bool, broken string) {
 	due := n.beat.due
 	if !m.sending {
 		due = m.due(s)
+	}
+	if n.beat.calm {
+		n.doubt = doubt{settled: true}
+	}
+	if !n.doubt.settled {
+		due = 0 // of this node no more is promised than before
 	}
 	for i := range s.decisions[:s.decided] {
 		d := &s.decisions[i]
