@@ -55,6 +55,9 @@ func (e *Engine) Sync(ctx context.Context, encoded []byte, to cluster.Receiver) 
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
+	if unanswered(err) {
+		e.elsewhere(session)
+	}
 	return err
 }
 
