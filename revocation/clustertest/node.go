@@ -125,6 +125,15 @@ func (n *node) isLevel() {
 	})
 }
 
+// hasCursor waits until the node has one in its store, or none.
+func (n *node) hasCursor(want bool) {
+	n.f.Helper()
+	n.f.eventually("a cursor is kept, or void", func() bool {
+		cursor, err := n.list.Cursor()
+		return err == nil && (cursor != nil) == want
+	})
+}
+
 // snapshots is how often all had to be delivered, for whatever reason.
 func snapshots(s cluster.State) (sum int) {
 	for _, n := range s.Snapshots {

@@ -36,14 +36,7 @@ func newNode(t testing.TB, c Config) *node {
 
 func newNodeWith(t testing.TB, c Config, options cluster.Options) *node {
 	t.Helper()
-	store, err := boltstore.Open(context.Background(), filepath.Join(t.TempDir(), "denylist.db"), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := revocation.Open(context.Background(), store, revocation.Options{CacheBytes: 1 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
+	list := newList(t)
 	engine, err := Open(c)
 	if err != nil {
 		t.Fatal(err)
@@ -53,11 +46,27 @@ func newNodeWith(t testing.TB, c Config, options cluster.Options) *node {
 		if err := n.Close(); err != nil {
 			t.Errorf("closing a node: %v", err)
 		}
+	})
+	return n
+}
+
+// newList is a denylist of its own, in a file.
+func newList(t testing.TB) *revocation.Denylist {
+	t.Helper()
+	store, err := boltstore.Open(context.Background(), filepath.Join(t.TempDir(), "denylist.db"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := revocation.Open(context.Background(), store, revocation.Options{CacheBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
 		if err := list.Close(); err != nil {
 			t.Errorf("closing a denylist: %v", err)
 		}
 	})
-	return n
+	return list
 }
 
 // levelNode is one that knows all that the cluster knows.
