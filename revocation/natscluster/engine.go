@@ -45,8 +45,8 @@ type Config struct {
 	Domain string
 	// Replicas is how many servers keep the stream, if it has to be made; 0 is one.
 	Replicas int
-	// MaxBytes bounds the stream, if it has to be made: what does not fit is not
-	// acknowledged. 0 is no bound but the account's.
+	// MaxBytes bounds the stream, if it has to be made: of records nine tenths of it
+	// are taken, and the rest is for heartbeats. 0 is no bound but the account's.
 	MaxBytes int64
 	// Monitor are URLs of the servers' monitoring endpoints, such as
 	// http://nats1:8222: only there do they say whether what they acknowledge
