@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/tests/faults/history"
@@ -81,7 +80,7 @@ func (s *system) newGateway(name string) *gateway {
 	if s.allow {
 		policy = "allow"
 	}
-	config := fmt.Sprintf(caddyfile, g.admin, filepath.Join(g.dir, "denylist.db"), strings.Join(urls, " "), maxStaleness, policy, g.address, g.api(t))
+	config := fmt.Sprintf(caddyfile, g.admin, filepath.Join(g.dir, "denylist.db"), strings.Join(urls, " "), maxStaleness, policy, g.address, s.api(g))
 	path := filepath.Join(s.dir, name+".caddyfile")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -92,16 +91,17 @@ func (s *system) newGateway(name string) *gateway {
 		return cmd
 	}}
 	transport := &http.Transport{MaxIdleConnsPerHost: 32, DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext}
-	t.Cleanup(transport.CloseIdleConnections)
+	s.close = append(s.close, transport.CloseIdleConnections)
 	g.client = &http.Client{Transport: transport}
 	return g
 }
 
 // api is what stands behind a gateway. It writes down what reaches it.
-func (g *gateway) api(t *testing.T) (address string) {
+func (s *system) api(g *gateway) (address string) {
+	s.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		now := g.written.Now()
@@ -112,7 +112,7 @@ func (g *gateway) api(t *testing.T) (address string) {
 		_, _ = fmt.Fprintln(w, "reached the API")
 	})}
 	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close() })
+	s.close = append(s.close, func() { _ = server.Close() })
 	return listener.Addr().String()
 }
 
