@@ -58,6 +58,7 @@ const caddyfile = `
 	}
 }
 http://%s {
+	token_revocation_ready /ready
 	token_revocation {
 		rate_limit 1000000 1s
 		token form access_token
@@ -217,7 +218,7 @@ func (g *gateway) askSlowly(token string, meanwhile func()) (status int) {
 	return e.Status
 }
 
-// standing is what a gateway says of itself.
+// standing is what a gateway says of itself, to load balancers and to operators.
 type standing struct {
 	Ready    bool     `json:"ready"`
 	Reasons  []string `json:"reasons"`
@@ -230,18 +231,24 @@ type standing struct {
 	} `json:"cluster"`
 }
 
-// report asks a gateway what it says of itself, and writes it down.
+// report asks a gateway what it says of itself, and writes it down: whether it is
+// ready as load balancers are told, the rest as operators are.
 func (g *gateway) report() (said standing, ok bool) {
 	e := history.Event{Kind: history.Report, Begin: g.written.Now(), Gateway: g.name}
-	status, answer := g.send(reportTimeout, http.MethodGet, "http://"+g.admin+"/token_revocation/sync", nil, nil)
+	var told standing
+	ready, answer := g.send(reportTimeout, http.MethodGet, "http://"+g.address+"/ready", nil, nil)
+	if json.Unmarshal(answer, &told) == nil && (ready == http.StatusOK) == told.Ready {
+		e.Status, answer = g.send(reportTimeout, http.MethodGet, "http://"+g.admin+"/token_revocation/sync", nil, nil)
+	}
 	e.End = g.written.Now()
-	if status == http.StatusOK && json.Unmarshal(answer, &said) == nil {
-		e.Status, e.Ready, e.Level = status, said.Ready, said.Cluster.Level
-		e.Stale = slices.Contains(said.Reasons, "stale") || slices.Contains(said.Degraded, "stale")
+	if e.Status != http.StatusOK || json.Unmarshal(answer, &said) != nil {
+		e.Status = 0
+	} else {
+		e.Ready, e.Level, e.What = told.Ready, said.Cluster.Level, said.Cluster.Lost
+		e.Stale = slices.Contains(told.Reasons, "stale") || slices.Contains(told.Degraded, "stale")
 		if s := said.Cluster.StalenessSeconds; s != nil {
 			e.Word, e.Staleness = true, time.Duration(*s*float64(time.Second))
 		}
-		e.What = said.Cluster.Lost
 	}
 	g.written.Add(e)
 	return said, e.Status != 0
