@@ -137,6 +137,9 @@ func (a *App) awaitCluster() {
 	}
 }
 
+// leaveTimeout bounds what a disk that is stuck can hold up a reload.
+const leaveTimeout = 5 * time.Second
+
 // leave lets go of the cluster, which has to come before the denylist is let go.
 // Where that lives on with another cluster, what is decided there is not known here:
 // the cursor would be wrong if this cluster were to come back.
@@ -149,7 +152,9 @@ func (a *App) leave() error {
 	left, err := memberships.Delete(key)
 	if users, _ := denylists.References(a.key); left && users > 1 {
 		if list := a.shared.loaded.Load(); list != nil {
-			err = errors.Join(err, list.Receive(context.Background(), nil, revocation.NoCursor))
+			ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+			defer cancel()
+			err = errors.Join(err, list.Receive(ctx, nil, revocation.NoCursor))
 		}
 	}
 	if err != nil {

@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/nats-io/nats-server/v2/server"
 
 	_ "github.com/caddy-token-revocation/caddy-token-revocation/caddymodule"
 )
@@ -66,6 +68,51 @@ func BenchmarkOverhead(b *testing.B) {
 			for b.Loop() {
 				w.Body.Reset()
 				if err := bench.serve(w, r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCluster sets what the handler costs in a cluster beside what it costs
+// without one, in one run.
+func BenchmarkCluster(b *testing.B) {
+	nats, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: b.TempDir(), NoLog: true, NoSigs: true,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	nats.Start()
+	defer func() { nats.Shutdown(); nats.WaitForShutdown() }()
+	if !nats.ReadyForConnections(10 * time.Second) {
+		b.Fatal("NATS does not start")
+	}
+	defer func() { _ = caddy.Stop() }()
+	path := filepath.Join(b.TempDir(), "denylist.db")
+	for _, bench := range []struct{ name, cluster string }{
+		{"alone", ""},
+		{"clustered", fmt.Sprintf(`"cluster":{"engine":"nats","servers":[%q]},`, nats.ClientURL())},
+	} {
+		config := fmt.Sprintf(`{"admin":{"disabled":true},"apps":{"token_revocation":{%s"store":{"backend":"bolt","path":%q}}}}`, bench.cluster, path)
+		if err := caddy.Load([]byte(config), true); err != nil {
+			b.Fatal(err)
+		}
+		module, err := caddy.ActiveContext().LoadModuleByID("http.handlers.token_revocation", []byte(`{"endpoint":"off"}`))
+		if err != nil {
+			b.Fatal(err)
+		}
+		gate := module.(caddyhttp.MiddlewareHandler)
+		nothing := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			r := httptest.NewRequest(http.MethodGet, "http://localhost/api", nil)
+			r.Header.Set("Authorization", "Bearer "+jwt800())
+			r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), nil, new(caddyhttp.Server))
+			w := httptest.NewRecorder()
+			for b.Loop() {
+				if err := gate.ServeHTTP(w, r, nothing); err != nil {
 					b.Fatal(err)
 				}
 			}

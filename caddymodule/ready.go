@@ -31,11 +31,15 @@ const (
 // Reasons, with status 503: `loading`, the denylist is not loaded yet;
 // `store_not_opened`, it cannot be; `store_unreachable`, the store cannot be read,
 // or not within a second; `closed`, another configuration runs; `shutting_down`,
-// Caddy ends after its `shutdown_delay`.
+// Caddy ends after its `shutdown_delay`; `stale`, there was no word from the cluster
+// yet, or none for longer than `max_staleness`.
 //
 // Degraded, with status 200, since what is revoked is refused all the same:
 // `writes_failing`, the last write to the store failed, and revocations may be
-// answered 503; `reloading`, another configuration takes over.
+// answered 503; `cluster_away`, so they are since the cluster is not heard; `stale`,
+// as above, where the app's `when_unavailable` is `allow`; `cluster_settings`, the
+// cluster cannot keep its promises as it is set; `reloading`, another configuration
+// takes over.
 //
 // In a Caddyfile it comes before `redir`, `rewrite` and `token_revocation`, and so
 // needs no token.

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -214,4 +216,36 @@ func TestClusterValidate(t *testing.T) {
 		t.Error("nobody would have been counted")
 	}
 	c.wants(t, http.StatusServiceUnavailable, named("alive"))
+}
+
+// A password that is wrong is said to be, in the log and by the command, and stands
+// nowhere; it can be mended on either side.
+func TestClusterPassword(t *testing.T) {
+	t.Parallel()
+	right, wrong := named("right-password"), named("wrong-password")
+	n := startNATS(t)
+	n.kill(syscall.SIGKILL)
+	conf := filepath.Join(n.dir, "nats.conf")
+	text, err := os.ReadFile(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, conf, string(text)+"authorization { user: gateway, password: \""+right+"\" }\n")
+	n.start()
+	file := filepath.Join(t.TempDir(), "password")
+	write(t, file, wrong)
+	config := clustered(n.url+" {\n\t\t\tuser gateway {file."+file+"}\n\t\t}", "")
+	c := start(t, config, newUpstream(t))
+	c.wants(t, http.StatusServiceUnavailable, named("alive"))
+	eventually(t, func() error {
+		if out := c.cli(t, cliDone, "", "stats").out; !strings.Contains(out, "Authorization Violation") {
+			return fmt.Errorf("the command says %s", out)
+		}
+		return nil
+	})
+	write(t, file, right)
+	if err := c.reload(config); err != nil {
+		t.Fatal(err)
+	}
+	c.wants(t, http.StatusOK, named("alive"))
 }

@@ -444,3 +444,30 @@ func TestWorkIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// Look refuses what is refused whoever is revoked, and nothing else; and says as
+// much of a request as Check does.
+func TestLook(t *testing.T) {
+	g := gate(t, Place{In: Cookie, Name: "session"})
+	list, _ := denylist(t, "17|revoked")
+	for text, test := range map[string]struct {
+		header         http.Header
+		reason         Reason
+		tokens, looked bool
+	}{
+		"nothing":             {http.Header{}, Passed, false, false},
+		"a token":             {http.Header{"Authorization": {"Bearer 17|revoked"}}, Passed, true, true},
+		"a cookie":            {http.Header{"Cookie": {"session=17|revoked"}}, Passed, true, true},
+		"a scheme of its own": {http.Header{"Authorization": {"Other 17|other"}}, Passed, false, true},
+		"two tokens":          {http.Header{"Authorization": {"Bearer a", "Bearer b"}}, Malformed, false, true},
+	} {
+		d := g.Look(httptest.NewRecorder(), request(test.header))
+		if d.Reason != test.reason || d.Reason == Passed && (d.Tokens > 0 != test.tokens || d.Looked > 0 != test.looked) {
+			t.Errorf("%s: %+v", text, d)
+		}
+		checked := g.Check(list, httptest.NewRecorder(), request(test.header))
+		if d.Tokens != checked.Tokens || d.Scheme != checked.Scheme || checked.Reason != Revoked && (d.Reason != checked.Reason || d.Looked != checked.Looked) {
+			t.Errorf("%s: Look says %+v, and Check %+v", text, d, checked)
+		}
+	}
+}
