@@ -83,6 +83,42 @@ func TestAway(t *testing.T) {
 	f.wants(revocation.Revoked, key(1), key(2))
 }
 
+// What the cluster may lack is never behind a cursor: it becomes void in the same
+// commit, and once more if one came in while that was unclear.
+func TestAwayWithoutCursor(t *testing.T) {
+	f := newFixture(t)
+	keep := func() {
+		if err := f.Receive(t.Context(), nil, []byte("cursor")); err != nil {
+			t.Error(err)
+		}
+	}
+	keep()
+	publish := func() error { return errCut }
+	f.Join(func(context.Context, []revocation.Record) error { return publish() })
+	revoke := func(i int) {
+		t.Helper()
+		if err := f.Revoke(t.Context(), record(i, time.Hour)); !errors.Is(err, revocation.ErrAway) {
+			t.Errorf("Revoke = %v; want ErrAway", err)
+		}
+		if cursor, err := f.Cursor(); err != nil || cursor != nil {
+			t.Errorf("with something that the cluster lacks, Cursor = %q, %v", cursor, err)
+		}
+	}
+	before := f.store.puts.Load()
+	revoke(1)
+	if n := f.store.puts.Load() - before; n != 1 {
+		t.Errorf("it took %d commits", n)
+	}
+	publish = func() error {
+		for one := key(2); f.Check(&one).Outcome != revocation.Revoked; {
+			time.Sleep(time.Millisecond)
+		}
+		keep()
+		return errCut
+	}
+	revoke(2)
+}
+
 // What takes long to be published is enforced meanwhile, and durable, and no success
 // before the cluster has it. What restores waits for that.
 func TestPublishedLate(t *testing.T) {

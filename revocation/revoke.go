@@ -121,7 +121,7 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	store := sync.OnceValue(func() error {
 		local, cancel := outlast(ctx, localTimeout)
 		defer cancel()
-		return d.put(local, Batch{Records: refusing(live)})
+		return d.putUnpublished(local, refusing(live))
 	})
 	late := time.AfterFunc(publishTime, func() { _ = store() })
 	away := d.publishers.publish(ctx, live)
@@ -135,7 +135,32 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 	case err != nil:
 		return err
 	}
+	if err := d.voidCursor(ctx); err != nil { // which came in after that was stored
+		return err
+	}
 	return fmt.Errorf("revoking: %w: %w", ErrAway, away)
+}
+
+// putUnpublished makes records durable that the cluster may not have. The cursor is
+// void then, also after a crash: all that the cluster has shows what it lacks.
+func (d *Denylist) putUnpublished(ctx context.Context, records []Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	return d.put(ctx, Batch{Records: records, Cursor: NoCursor})
+}
+
+func (d *Denylist) voidCursor(ctx context.Context) error {
+	cursor, err := d.store.Cursor()
+	if err != nil {
+		return fmt.Errorf("revoking: %w", err)
+	}
+	if len(cursor) == 0 {
+		return nil
+	}
+	ctx, cancel := outlast(ctx, localTimeout)
+	defer cancel()
+	return d.put(ctx, Batch{Cursor: NoCursor})
 }
 
 // publishTime is how long a revocation may be on its way through the cluster before

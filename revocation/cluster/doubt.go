@@ -136,7 +136,7 @@ const recent = time.Minute
 
 func (n *Node) newDoubt() *doubt {
 	d := &doubt{self: rand.Uint64(), settle: n.options.Settle}
-	if word := n.word.Load(); word != 0 && n.elapsed()-time.Duration(word) <= recent {
+	if n.Fresh(recent) {
 		d.hold = 4 * d.settle
 	}
 	return d

@@ -83,8 +83,10 @@ type Node struct {
 	awaited awaited
 	owed    owed
 
-	base time.Time
-	word atomic.Int64 // when the last heartbeat that came by was sent, since base; 0 if none was
+	clock func() moment
+	word  atomic.Pointer[moment] // when the last heartbeat that came by was sent; nil if none was
+
+	reached []byte // the cursor where the last Sync ended; nil if the store has to be asked
 
 	mu    sync.Mutex
 	state state
@@ -100,12 +102,9 @@ type Node struct {
 // denylist is.
 func Join(list *revocation.Denylist, engine Engine, options Options) *Node {
 	options.setDefaults()
-	n := &Node{engine: engine, list: list, options: options, queue: make(chan *publication, maxWaiting)}
+	n := &Node{engine: engine, list: list, options: options, queue: make(chan *publication, maxWaiting), clock: clockOf(options.Now)}
 	n.owed.room = options.Owed
 	n.state.resyncs = make(map[string]int)
-	if n.base = time.Now(); options.Now != nil {
-		n.base = options.Now()
-	}
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	n.workers.Go(func() { n.keepPublishing(n.ctx) })
 	n.workers.Go(func() { n.keepSynced(n.ctx) })
@@ -161,6 +160,7 @@ func (n *Node) sync(ctx context.Context) (level bool, err error) {
 		return false, err
 	}
 	r := newReceiver(ctx, n)
+	r.cursor = cursor
 	r.helpers.Go(r.keepBeating)
 	err = n.engine.Sync(r.ctx, cursor, r)
 	r.end(nil)
@@ -171,14 +171,22 @@ func (n *Node) sync(ctx context.Context) (level bool, err error) {
 	if err == nil {
 		err = errors.New("the sync ended")
 	}
+	n.reached = nil
+	if r.seen == nil {
+		n.reached = r.cursor
+	}
 	return r.level, err
 }
 
 // cursor is where the next Sync should go on: nowhere if records are owed of
-// which nobody knows any more which they are.
+// which nobody knows any more which they are. The store has none while something is
+// owed; but this process remembers what that is.
 func (n *Node) cursor() ([]byte, error) {
-	if n.owed.forgotten() {
+	switch {
+	case n.owed.forgotten():
 		return nil, nil
+	case n.reached != nil:
+		return n.reached, nil
 	}
 	cursor, err := n.list.Cursor()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -157,6 +158,13 @@ func (o *owed) add(records []revocation.Record) {
 	o.records = append(o.records, records...)
 }
 
+// any says whether there is anything.
+func (o *owed) any() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.more || len(o.records) > 0
+}
+
 func (o *owed) count() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -184,20 +192,40 @@ func (o *owed) recall() bool {
 	return forgotten
 }
 
-func (o *owed) take() []revocation.Record {
+func (o *owed) list() []revocation.Record {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	records := o.records
-	o.records = nil
-	return records
+	return slices.Clone(o.records)
 }
 
-// pay sends again what did not reach the cluster.
+// paid forgets the first records.
+func (o *owed) paid(count int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.records = slices.Delete(o.records, 0, count); len(o.records) == 0 {
+		o.records = nil
+	}
+}
+
+// pay sends again what did not reach the cluster. It is owed until it has come by.
 func (n *Node) pay(ctx context.Context) error {
-	records := n.owed.take()
+	records := n.owed.list()
+	if len(records) == 0 {
+		return nil
+	}
+	p := &publication{records: records, came: make(chan struct{})}
+	n.awaited.add(p)
+	defer n.awaited.forget(p)
 	if err := n.applyAll(ctx, records); err != nil {
-		n.owed.add(records)
 		return err
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.came:
+		n.owed.paid(len(records))
+		return nil
+	}
 }

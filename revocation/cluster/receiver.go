@@ -44,8 +44,8 @@ type receiver struct {
 }
 
 type heartbeat struct {
-	sent     time.Duration // since the node's base
-	repaired bool          // that it was sent after the repair
+	sent     moment
+	repaired bool // that it was sent after the repair
 }
 
 // maxSent bounds how many heartbeats are waited for: of those that come even
@@ -67,7 +67,7 @@ func (r *receiver) moved() { r.progress.Store(int64(r.node.elapsed())) }
 // has learned meanwhile is not in them.
 func (r *receiver) Snapshot(why string) error {
 	r.node.snapshot(why)
-	r.seen = newSeen()
+	r.seen, r.cursor = newSeen(), nil
 	if err := r.node.list.Receive(r.ctx, nil, revocation.NoCursor); err != nil {
 		return fmt.Errorf("giving up the cursor: %w", err)
 	}
@@ -87,16 +87,12 @@ func (r *receiver) Snapshot(why string) error {
 // Deliver implements [Receiver].
 func (r *receiver) Deliver(ctx context.Context, records []revocation.Record, cursor []byte) error {
 	r.node.received(len(records))
-	if cursor != nil {
-		r.cursor = cursor
-	}
 	defer r.working()()
 	if r.seen == nil {
-		err := r.node.list.Receive(ctx, records, cursor)
-		if err == nil {
-			r.node.awaited.came(records)
-		}
-		return err
+		return r.keep(ctx, records, cursor)
+	}
+	if cursor != nil {
+		r.cursor = cursor
 	}
 	r.seen.add(records)
 	if r.level {
@@ -107,6 +103,37 @@ func (r *receiver) Deliver(ctx context.Context, records []revocation.Record, cur
 		return nil
 	}
 	return r.storeHeld(ctx)
+}
+
+// keep stores records and a cursor. While something is owed the cursor stays void:
+// after a crash, only that shows that the cluster lacks something.
+func (r *receiver) keep(ctx context.Context, records []revocation.Record, cursor []byte) error {
+	kept := cursor
+	if r.node.owed.any() {
+		kept = nil
+	}
+	if err := r.node.list.Receive(ctx, records, kept); err != nil {
+		return err
+	}
+	if cursor != nil {
+		r.cursor = cursor
+	}
+	r.node.awaited.came(records)
+	if kept != nil && r.node.owed.any() { // by now
+		return r.node.list.Receive(ctx, nil, revocation.NoCursor)
+	}
+	return nil
+}
+
+// keepCursor keeps the cursor of what was delivered, if the one in the store is void.
+func (r *receiver) keepCursor() error {
+	if r.cursor == nil {
+		return nil
+	}
+	if stored, err := r.node.list.Cursor(); err != nil || stored != nil {
+		return err
+	}
+	return r.keep(r.ctx, nil, r.cursor)
 }
 
 // store stores records without a cursor.
@@ -157,12 +184,14 @@ func (r *receiver) Beat(beat uint64) error {
 	// the cursor stands behind it, and it would be found out if it were lost again.
 	if r.seen != nil && heard.repaired {
 		r.seen = nil
-		if err := r.node.list.Receive(r.ctx, nil, r.cursor); err != nil {
+	}
+	if r.seen == nil {
+		if err := r.keepCursor(); err != nil {
 			return fmt.Errorf("keeping the cursor: %w", err)
 		}
 	}
 	now := r.node.elapsed()
-	if !r.doubt.heartbeat(heard.sent, now) {
+	if !r.doubt.heartbeat(heard.sent.monotonic, now) {
 		r.node.waits(r.doubt.waits(now))
 		return nil
 	}
@@ -260,7 +289,7 @@ func (r *receiver) beat(ctx context.Context, beat uint64) error {
 	if len(r.sent) >= maxSent {
 		clear(r.sent)
 	}
-	r.sent[beat] = heartbeat{sent: r.node.elapsed(), repaired: r.repaired.Load()}
+	r.sent[beat] = heartbeat{sent: r.node.clock(), repaired: r.repaired.Load()}
 	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, r.node.options.Silence)
 	defer cancel()

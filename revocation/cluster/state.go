@@ -13,7 +13,8 @@ type State struct {
 	Level bool
 	// Word says that there has been word from the cluster since the node began, and
 	// Staleness how long ago the last was sent: all that the cluster knew then, this
-	// node knows. Measured by the node's own clock alone.
+	// node knows. Measured by the node's own clocks alone, also while the machine was
+	// suspended.
 	Word      bool
 	Staleness time.Duration
 	// Lag is how long that was under way: what is decided takes as long to come in.
@@ -54,8 +55,8 @@ func (n *Node) State() State {
 		Level: n.state.level, Lag: n.state.lag, Syncs: n.state.syncs, Snapshots: maps.Clone(n.state.resyncs),
 		Received: n.state.received, Repaired: n.state.repaired, Owed: owed, Lost: n.state.lost, Warnings: warnings,
 	}
-	if word := n.word.Load(); word != 0 {
-		s.Word, s.Staleness = true, n.elapsed()-time.Duration(word)
+	if word := n.word.Load(); word != nil {
+		s.Word, s.Staleness = true, n.clock().since(*word)
 	}
 	return s
 }
@@ -64,15 +65,7 @@ func (n *Node) State() State {
 // look at the clock.
 func (n *Node) Fresh(within time.Duration) bool {
 	word := n.word.Load()
-	return word != 0 && n.elapsed()-time.Duration(word) <= within
-}
-
-// elapsed is how long the node has been there.
-func (n *Node) elapsed() time.Duration {
-	if n.options.Now != nil {
-		return n.options.Now().Sub(n.base)
-	}
-	return time.Since(n.base) // which looks at the monotonic clock only
+	return word != nil && n.clock().since(*word) <= within
 }
 
 func (n *Node) begun() {
@@ -89,11 +82,13 @@ func (n *Node) snapshot(why string) {
 }
 
 // heard notes that everything is known that the cluster knew at a time.
-func (n *Node) heard(sent time.Duration) {
+func (n *Node) heard(sent moment) {
 	n.mu.Lock()
 	first := !n.state.level
-	n.state.level, n.state.lost, n.state.lag = true, "", n.elapsed()-sent
-	n.word.Store(max(n.word.Load(), int64(sent), 1))
+	n.state.level, n.state.lost, n.state.lag = true, "", n.clock().since(sent)
+	if last := n.word.Load(); last == nil || sent.monotonic > last.monotonic {
+		n.word.Store(&sent)
+	}
 	n.mu.Unlock()
 	if first {
 		n.options.Tell(Event{What: "level"})

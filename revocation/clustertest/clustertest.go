@@ -73,6 +73,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		{"nodes: repair once", nodesRepairOnce},
 		{"nodes: away and back", nodesAway},
 		{"nodes: more away than can be remembered", nodesForgotten},
+		{"nodes: away, and closed meanwhile", nodesClosedAway},
 		{"nodes: never fresher than they are", nodesTruthful},
 		{"nodes: a slow store", nodesSlowStore},
 		{"nodes: a storm with restarts", nodesStorm},

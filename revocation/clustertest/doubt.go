@@ -71,7 +71,7 @@ func nodesMissed(f *fixture) {
 	away.isLevel()
 	nodes[0].revoke(records(0, 100)...)
 	f.wants(append(nodes, away), records(0, 100)...)
-	f.eventually("a cursor is kept", func() bool { c, err := away.list.Cursor(); return err == nil && c != nil })
+	away.hasCursor(true)
 	away.close()
 	restore := f.save()
 	for _, n := range nodes {

@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -124,6 +125,15 @@ func (n *node) isLevel() {
 	})
 }
 
+// hasCursor waits until the node has one in its store, or none.
+func (n *node) hasCursor(want bool) {
+	n.f.Helper()
+	n.f.eventually("a cursor is kept, or void", func() bool {
+		cursor, err := n.list.Cursor()
+		return err == nil && (cursor != nil) == want
+	})
+}
+
 // snapshots is how often all had to be delivered, for whatever reason.
 func snapshots(s cluster.State) (sum int) {
 	for _, n := range s.Snapshots {
@@ -140,10 +150,16 @@ func (n *node) knows(list ...revocation.Record) bool {
 	return !slices.ContainsFunc(list, func(r revocation.Record) bool { return n.check(r) != revocation.Revoked })
 }
 
-// revoke has to succeed.
+// revoke has to succeed, if not at once where the machine is slow.
 func (n *node) revoke(list ...revocation.Record) {
 	n.f.Helper()
-	if err := n.list.Revoke(n.f.Context(), list...); err != nil {
+	var err error
+	for range 10 {
+		if err = n.list.Revoke(n.f.Context(), list...); !errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+	}
+	if err != nil {
 		n.f.Fatalf("Revoke: %v", err)
 	}
 }

@@ -77,7 +77,7 @@ func TestNothingPromised(t *testing.T) {
 		t.Errorf("Revoke without a cluster = %v", err)
 	}
 	refuses(1, revocation.Revoked)
-	leave := d.Join(func(context.Context, []revocation.Record) error { return nil })
+	leave := d.Join(func(ctx context.Context, records []revocation.Record) error { return d.Receive(ctx, records, nil) })
 	if err := d.Revoke(t.Context(), record(2)); err != nil {
 		t.Errorf("Revoke in a cluster = %v", err)
 	}

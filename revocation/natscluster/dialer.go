@@ -44,12 +44,17 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// hangUp closes the connection and lets no other be made.
-func (d *dialer) hangUp() {
-	d.cancel()
+// drop closes the connection; nats.go makes another, to the next server.
+func (d *dialer) drop() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.last != nil {
 		_ = d.last.Close()
 	}
+}
+
+// hangUp closes the connection and lets no other be made.
+func (d *dialer) hangUp() {
+	d.cancel()
+	d.drop()
 }

@@ -2,9 +2,9 @@
 package natscluster
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -142,7 +142,8 @@ func (e *Engine) Apply(ctx context.Context, records []revocation.Record) error {
 		half := len(records) / 2
 		other := make(chan error)
 		go func() { other <- e.Apply(ctx, records[half:]) }()
-		return errors.Join(e.Apply(ctx, records[:half]), <-other)
+		err := e.Apply(ctx, records[:half])
+		return cmp.Or(err, <-other)
 	}
 	var end time.Time
 	for i := range records {

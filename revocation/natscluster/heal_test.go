@@ -32,8 +32,8 @@ func TestHeal(t *testing.T) {
 			p.listens()
 			return time.Now()
 		},
-		"stopped for 2 s":  stop(2 * time.Second),
-		"stopped for 10 s": stop(10 * time.Second),
+		"stopped for 2 s": stop(2 * time.Second),
+		"stopped for 6 s": stop(6 * time.Second),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

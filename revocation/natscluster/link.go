@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 
@@ -168,5 +169,21 @@ func (l *link) heed(ctx context.Context, concerned func(refusal string) bool) (c
 		defer l.mu.Unlock()
 		delete(l.heeding, one)
 		cancel(nil)
+	}
+}
+
+// unanswered says whether an error means that a server is there, and JetStream is
+// not.
+func unanswered(err error) bool {
+	var refused *jetstream.APIError
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoHeartbeat) ||
+		errors.As(err, &refused) && refused.Code == http.StatusServiceUnavailable
+}
+
+// elsewhere leaves a server for the next, if there is one: that which is cut off from
+// the others keeps its connections, and can do nothing.
+func (e *Engine) elsewhere(s *session) {
+	if !s.over() && len(s.conn.Servers()) > 1 {
+		e.dialer.drop()
 	}
 }

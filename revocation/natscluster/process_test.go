@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/cluster"
 )
 
 var programDir string // for as long as the tests run
@@ -205,7 +207,7 @@ func TestServerKilled(t *testing.T) {
 	}
 	for _, n := range nodes {
 		n.isLevel()
-		if s := n.State(); snapshots(s) != s.Snapshots["no_cursor"] {
+		if s := n.State(); snapshots(s) != s.Snapshots[cluster.ReasonNoCursor] {
 			t.Errorf("there was a needless snapshot: %+v", s)
 		}
 	}
@@ -262,7 +264,7 @@ func TestRollingRestart(t *testing.T) {
 	}
 	for _, n := range nodes {
 		n.isLevel()
-		if s := n.State(); snapshots(s) != s.Snapshots["no_cursor"] {
+		if s := n.State(); snapshots(s) != s.Snapshots[cluster.ReasonNoCursor] {
 			t.Errorf("there was a needless snapshot: %+v", s)
 		}
 	}

@@ -381,7 +381,7 @@ func TestStreamMadeOnce(t *testing.T) {
 	}
 	for _, n := range nodes {
 		n.isLevel()
-		if s := n.State(); snapshots(s) != s.Snapshots["no_cursor"] {
+		if s := n.State(); snapshots(s) != s.Snapshots[cluster.ReasonNoCursor] {
 			t.Errorf("the node is %+v", s)
 		}
 	}

@@ -24,7 +24,7 @@ const (
 	// partTimeout bounds how long a node that goes takes leave.
 	partTimeout = 2 * time.Second
 	// ahead bounds what the server sends ahead of what was received.
-	aheadMessages, aheadBytes = 1000, 8 << 20
+	aheadMessages, aheadBytes = 10_000, 8 << 20
 	// heartbeat is how often the server says that it is there while it has nothing.
 	heartbeat = 2 * time.Second
 	// together bounds the records that are delivered at once.
@@ -54,6 +54,9 @@ func (e *Engine) Sync(ctx context.Context, encoded []byte, to cluster.Receiver) 
 	}
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
+	}
+	if unanswered(err) {
+		e.elsewhere(session)
 	}
 	return err
 }

@@ -104,3 +104,13 @@ func longRequest() fault {
 		request.Wait()
 	}, hold}
 }
+
+// elsewhere is that a server loses the others, and gateways have to find those.
+func elsewhere() fault {
+	return fault{"a server stays isolated", func(s *system, _ *rand.Rand, _ time.Duration) {
+		s.engine.isolated(s.engine.leader(), func() {
+			time.Sleep(hold)
+			s.settle()
+		})
+	}, 0}
+}

@@ -110,7 +110,7 @@ func TestGatewayFaults(t *testing.T) {
 
 func TestEngineFaults(t *testing.T) {
 	t.Parallel()
-	newSystem(t, false).happen(engineFaults())
+	newSystem(t, false).happen(append(engineFaults(), elsewhere()))
 }
 
 // The engine loses what it has, and gateways what they have.

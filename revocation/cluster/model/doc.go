@@ -23,8 +23,8 @@
 //     do not count before others had the time to say that they repair, and while they
 //     do, or a node vouches for the feed that has waited itself.
 //   - From every state, once all works again, the nodes become level; then all of
-//     them and the engine know the same, and all that was ever answered is enforced
-//     everywhere. Of two decisions that were under way together either may win.
+//     them and the engine know the same, and all that was ever answered, or stored
+//     anywhere, is enforced everywhere. Of two decisions that were under way together either may win.
 //
 // Each rule of the protocol is there for something: the tests break one after the
 // other, and the search has to find the way to a broken promise.
@@ -56,5 +56,6 @@
 //   - Clocks differ by less than what has ended is remembered for, and nobody waits
 //     for an answer as long as that. A revocation by a node that has forgotten a
 //     restoration which another still remembers may not count there.
-//   - What was not answered with success may be lost, spread, or stay where it is.
+//   - What was not answered with success may be lost, or spread. A refusal that is
+//     stored anywhere spreads, also after a crash, unless nodes forget it for its end.
 package model

@@ -142,6 +142,7 @@ var mutations = map[string]struct {
 	"a restoration ends before what it took back":           {restoredForLess, func(r *rules) { r.merge = byVersion }},
 	"a restoration is applied that no other node knows of":  {reversals, func(r *rules) { r.inFeed = false }},
 	"what was decided alone leaves the cursor in the store": {outside, func(r *rules) { r.alone = false }},
+	"what is owed leaves the cursor in the store":           {whileOneNode, func(r *rules) { r.owes = false }},
 	"what has ended is forgotten at once":                   {revokedForMore, func(r *rules) { r.remember = false }},
 	"and clocks differ":                                     {clocks, func(r *rules) { r.remember = false }},
 	"a heartbeat counts at once":                            {neverKnew, func(r *rules) { r.settles = false }},

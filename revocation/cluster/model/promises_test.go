@@ -98,7 +98,7 @@ func (m *model) busy(n *node, h *history) bool {
 // equal says what nodes that are level disagree about.
 func (m *model) equal(s *state) (broken string) {
 	for key := range m.keys {
-		if m.orphaned(s, key) {
+		if m.unclear(s, key) {
 			continue
 		}
 		var feed record
@@ -125,11 +125,11 @@ func (m *model) equal(s *state) (broken string) {
 	return m.holds(s, true)
 }
 
-// orphaned says whether nodes may disagree about a key, for somebody was not
-// answered and some have forgotten what was decided then.
-func (m *model) orphaned(s *state, key uint8) bool {
+// unclear says whether nodes may disagree about a key, for somebody was not answered
+// and some have forgotten what was decided then.
+func (m *model) unclear(s *state, key uint8) bool {
 	for _, d := range s.decisions[:s.decided] {
-		if d.key == key && !d.answered && (d.orphan || m.time > 0) {
+		if d.key == key && !d.answered && m.time > 0 {
 			return true
 		}
 	}

@@ -66,6 +66,10 @@ type rules struct {
 	// alone: what is decided while in no cluster voids the cursor
 	// (revocation.Denylist.decide).
 	alone bool
+	// owes: what could not be published voids the cursor in the same commit, and none
+	// is kept until it has come by (revocation.Denylist.decide,
+	// cluster.receiver.Deliver).
+	owes bool
 	// remember: what has ended is known for some time yet, so that a decision which
 	// it would outweigh counts more (revocation.Denylist.known).
 	remember bool
@@ -76,6 +80,6 @@ func allRules() rules {
 		merge: revocation.Merge, witness: true, forget: true, keepLate: true, keepAfter: true,
 		repair: true, together: true, sending: true, order: true, ends: true,
 		settles: true, doubtsAll: true, says: true, heeds: true, knows: true, whole: true, live: true,
-		cameBy: true, again: true, told: true, inFeed: true, alone: true, remember: true,
+		cameBy: true, again: true, told: true, inFeed: true, alone: true, owes: true, remember: true,
 	}
 }

@@ -59,9 +59,11 @@ type node struct {
 	last      cursor  // receiver.cursor
 	seen      records // receiver.seen
 	beat      beat    // one of receiver.sent
+	paying    records // of what is owed, was sent and did not come by yet
 	doubt     doubt   // receiver.doubt
 
 	// cluster.Node.
+	reached  cursor // where the last Sync ended; 0 if it has to be asked of the store
 	owed     records
 	deciding deciding
 	late     record // a message that nobody waits for, and that still may arrive
@@ -94,7 +96,6 @@ type decision struct {
 	record    record
 	answered  bool  // with success
 	spread    bool  // it has stood in the feed at some time
-	orphan    bool  // it was not answered, and may be in the store of its node alone
 	before    uint8 // a set: the decisions that were answered before this one began
 }
 

@@ -182,7 +182,6 @@ func (m *model) take(s *state, a step) (possible bool, broken string) {
 		}
 		s.engine, s.spare = s.spare, s.engine
 		s.faults++
-		s.orphan()
 		m.endSyncs(s)
 	case tick:
 		m.tick(s)
@@ -240,7 +239,6 @@ func (m *model) lose(s *state, length uint8) {
 	}
 	s.engine.cut(length)
 	s.faults++
-	s.orphan()
 	m.endSyncs(s)
 }
 
@@ -271,6 +269,13 @@ func (m *model) tick(s *state) {
 
 func (n *node) stop() {
 	n.syncing, n.level, n.snapshot, n.repaired = false, false, false, false
+	if n.syncing {
+		n.reached = cursor{}
+		if !n.snapshot {
+			n.reached = n.last
+		}
+	}
+	n.paying = 0
 	n.repairing, n.place, n.last, n.seen, n.beat, n.doubt = 0, 0, cursor{}, 0, beat{}, doubt{}
 }
 
@@ -279,19 +284,9 @@ func (m *model) crash(s *state, n *node) bool {
 	if !n.syncing && n.owed == 0 && n.deciding.decision == 0 {
 		return false
 	}
-	s.orphan()
 	n.stop()
-	n.owed, n.deciding, n.vouching = 0, deciding{}, 0
+	n.owed, n.deciding, n.vouching, n.reached = 0, deciding{}, 0, cursor{}
 	return true
-}
-
-// orphan notes that what was not answered may from now on be known to some alone.
-func (s *state) orphan() {
-	for i := range s.decisions[:s.decided] {
-		if d := &s.decisions[i]; !d.answered && s.nodes[d.node].deciding.decision != uint8(i+1) {
-			d.orphan = true
-		}
-	}
 }
 
 // begin is Denylist.Revoke and Restore up to where they publish.
@@ -326,6 +321,7 @@ func (m *model) begin(s *state, a step) bool {
 	if a.what == revokeAlone {
 		m.put(s, a.node, r)
 		d.answered = true
+		n.reached = cursor{}
 		if m.alone {
 			n.cursor = cursor{}
 		}
@@ -359,6 +355,9 @@ func (m *model) giveUp(s *state, n *node, early bool) bool {
 	if d := &s.decisions[c.decision-1]; !d.restore || !m.inFeed {
 		m.put(s, d.node, c.record)
 		n.owed = n.owed.with(c.record)
+		if m.owes {
+			n.cursor = cursor{}
+		}
 	}
 	n.deciding = deciding{}
 	return true
@@ -400,13 +399,16 @@ func (m *model) answer(s *state, node uint8) bool {
 func (m *model) sync(s *state, n *node) {
 	n.syncing = true
 	n.doubt.settled = !m.doubts
-	at := n.cursor
+	at := n.reached
+	if at.number == 0 {
+		at = n.cursor
+	}
 	if at.number != 0 && at.number <= s.engine.length && (!m.witness || s.engine.messages[at.number-1].id == at.id) {
 		n.place, n.last = at.number, at
 		n.doubt.settled = n.doubt.settled || !m.doubtsAll
 		return
 	}
-	n.snapshot = true
+	n.snapshot, n.reached = true, cursor{}
 	if m.forget {
 		n.cursor = cursor{}
 	}
@@ -428,8 +430,11 @@ func (m *model) deliver(s *state, node uint8) bool {
 	if n.snapshot {
 		n.seen = n.seen.with(one.record)
 	}
-	if !n.snapshot || !m.keepLate {
+	if (!n.snapshot || !m.keepLate) && (n.owed == 0 || !m.owes) {
 		n.cursor = n.last
+	}
+	if n.paying.has(one.record) {
+		n.owed, n.paying = n.owed.less(one.record), n.paying.less(one.record)
 	}
 	if n.deciding.record == one.record {
 		n.deciding.cameBy = true
@@ -482,9 +487,9 @@ func (m *model) beatCame(s *state, node uint8) (possible bool, broken string) {
 	n.level = true
 	if n.snapshot && n.repaired && (n.beat.repaired || !m.keepAfter) {
 		n.snapshot, n.seen, n.repaired, n.repairing = false, 0, false, 0
-		if n.last.number != 0 {
-			n.cursor = n.last
-		}
+	}
+	if !n.snapshot && n.cursor.number == 0 && n.last.number != 0 && (n.owed == 0 || !m.owes) {
+		n.cursor = n.last
 	}
 	n.beat = beat{}
 	return true, ""
@@ -510,14 +515,15 @@ func (m *model) repairOne(s *state, node uint8, room bool) bool {
 
 // payOne is one step of cluster.Node.pay.
 func (m *model) payOne(s *state, n *node, room bool) bool {
-	if !n.level || n.snapshot && !n.repaired || n.owed == 0 || !room {
+	if !n.level || n.snapshot && !n.repaired || !room {
 		return false
 	}
-	for r := record(1); ; r++ {
-		if n.owed.has(r) {
+	for r := record(1); n.owed>>r != 0; r++ {
+		if n.owed.has(r) && !n.paying.has(r) {
 			m.append(s, r)
-			n.owed = n.owed.less(r)
+			n.paying = n.paying.with(r)
 			return true
 		}
 	}
+	return false
 }
