@@ -151,7 +151,11 @@ func (e *Engine) Apply(ctx context.Context, records []revocation.Record) error {
 			end = records[i].Expires
 		}
 	}
-	return e.send(ctx, e.records(), body, time.Until(end)+e.c.Grace)
+	life := time.Until(end)
+	if life < forever { // else there may be no longer time
+		life += e.c.Grace
+	}
+	return e.send(ctx, e.records(), body, life)
 }
 
 // room is how large the body of a message may be.

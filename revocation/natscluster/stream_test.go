@@ -155,7 +155,7 @@ func TestMaxPayload(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, func(o *server.Options) { o.MaxPayload = 8 << 10 })
 	nodes := levelNodes(t, 2, p.config())
-	list := records(0, 1000)
+	list := records(0, 200)
 	for i := range list {
 		list[i].Reason = strings.Repeat("x", 1000)
 	}
@@ -264,6 +264,46 @@ func TestStreamBrimful(t *testing.T) {
 	check(t, err)
 	n.isLevel()
 	wants(t, []*node{levelNode(t, c)}, records(0, 11)...)
+}
+
+// A message lives as long as the last of its records, and one with records that
+// never end for ever.
+func TestMessageTTL(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	levelNode(t, p.config()) // which makes the stream
+	e, err := Open(p.config())
+	check(t, err)
+	defer func() { _ = e.Close() }()
+	eventually(t, "there is a connection", func() bool { _, err := e.session(); return err == nil })
+	stream, err := operator(t, p.server.ClientURL()).Stream(t.Context(), DefaultStream)
+	check(t, err)
+	now := time.Now()
+	for _, c := range []struct {
+		expires  time.Time
+		from, to time.Duration // 0 is for ever
+	}{
+		{now.Add(time.Hour), time.Hour + testGrace - time.Minute, time.Hour + testGrace + 2*time.Second},
+		{now.Add(-time.Hour), time.Second, time.Second},
+		{now.Add(forever - time.Hour), forever - 2*time.Hour, forever + testGrace},
+		{now.Add(forever + time.Hour), 0, 0},
+		{now.AddDate(290, 0, 0), 0, 0},
+		{revocation.MaxExpires, 0, 0},
+	} {
+		short, long := record(1), record(2)
+		short.Expires, long.Expires = now.Add(-time.Hour), c.expires
+		check(t, e.Apply(t.Context(), []revocation.Record{long, short}))
+		m, err := stream.GetLastMsgForSubject(t.Context(), DefaultPrefix+".records")
+		check(t, err)
+		var life time.Duration
+		if text := m.Header.Get(jetstream.MsgTTLHeader); text != "" {
+			life, err = time.ParseDuration(text)
+			check(t, err)
+		}
+		if life < c.from || life > c.to {
+			t.Errorf("a record that ends %s is kept for %s; want %s to %s", c.expires, life, c.from, c.to)
+		}
+	}
 }
 
 // Where the last record of all ends, the server may say so in the stream.
