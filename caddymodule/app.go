@@ -29,7 +29,7 @@ const (
 	defaultLeeway    = time.Minute
 
 	defaultMaxStaleness = 30 * time.Second
-	minMaxStaleness     = 2 * time.Second
+	minMaxStaleness     = 500 * time.Millisecond
 
 	maxCacheSize = 64 << 30
 )
@@ -49,7 +49,8 @@ type App struct {
 
 	// How long a node may go without word from its cluster until it no longer
 	// knows what is revoked, and `when_unavailable` says what becomes of requests
-	// with tokens. At least 2s, as there is word every second. Default: 30s.
+	// with tokens. At least 500ms. There is word every second, or four times within
+	// it if that is more often. Default: 30s.
 	MaxStaleness caddy.Duration `json:"max_staleness,omitempty"`
 
 	// What to do with a request whose token may have been revoked without this

@@ -366,7 +366,7 @@ func TestJSONMistakes(t *testing.T) {
 		{app(`{"cluster":{"engine":"carrier pigeon"}}`), "token_revocation.clusters.carrier pigeon"},
 		{app(`{"cluster":{"engine":"redis"}}`), "cluster redis is not supported by this version"},
 		{app(`{"max_staleness":10000000000}`), "max_staleness: there is no cluster"},
-		{app(`{"max_staleness":1000000000,"cluster":{"engine":"nats","servers":["a"]}}`), "max_staleness: 1s is not possible"},
+		{app(`{"max_staleness":100000000,"cluster":{"engine":"nats","servers":["a"]}}`), "max_staleness: 100ms is not possible"},
 		{app(`{"max_staleness":-1}`), "max_staleness: -1ns"},
 		{app(`{"when_unavailable":"maybe"}`), "when_unavailable"},
 		{app(`{"clients":[{}]}`), "clients[0]"},

@@ -26,9 +26,9 @@ type ClusterModule interface {
 	Open() (cluster.Engine, error)
 }
 
-// memberships holds this process's nodes, by store and cluster, so that a reload
-// keeps them. While two configurations with different clusters overlap, a
-// revocation is published to both.
+// memberships holds this process's nodes, by store, cluster and how often there is
+// word, so that a reload keeps them. While two configurations with different
+// clusters overlap, a revocation is published to both.
 var memberships = caddy.NewUsagePool()
 
 // membership is that a denylist is part of a cluster, from when it is loaded.
@@ -45,12 +45,12 @@ func joinedTo(key string) (m *membership, added bool) {
 }
 
 // join makes the denylist part of the cluster, unless it is already.
-func (m *membership) join(list *revocation.Denylist, module ClusterModule, logger *zap.Logger) error {
+func (m *membership) join(list *revocation.Denylist, module ClusterModule, beat time.Duration, logger *zap.Logger) error {
 	m.once.Do(func() {
 		var engine cluster.Engine
 		if engine, m.err = module.Open(); m.err == nil {
 			log := &clusterLog{member: m, first: logger, warnings: engine.Warnings}
-			m.node.Store(cluster.Join(list, engine, cluster.Options{Tell: log.tell}))
+			m.node.Store(cluster.Join(list, engine, cluster.Options{Beat: beat, Tell: log.tell}))
 		}
 	})
 	return m.err
@@ -98,7 +98,7 @@ func (a *App) provisionCluster(ctx caddy.Context) error {
 	if a.cluster, ok = module.(ClusterModule); !ok {
 		return fmt.Errorf("cluster: %T is not a cluster of token_revocation", module)
 	}
-	a.clusterKey = a.key + "\n" + a.cluster.Resource()
+	a.clusterKey = fmt.Sprintf("%s\n%s\n%s", a.key, a.cluster.Resource(), a.beat())
 	a.member, a.joins = joinedTo(a.clusterKey)
 	return nil
 }
@@ -107,7 +107,7 @@ func (a *App) provisionCluster(ctx caddy.Context) error {
 // what is revoked in it would not be told to the others.
 func (a *App) joined(list *revocation.Denylist, err error) (*revocation.Denylist, error) {
 	if err == nil && a.member != nil {
-		err = a.member.join(list, a.cluster, a.logger)
+		err = a.member.join(list, a.cluster, a.beat(), a.logger)
 	}
 	if err != nil {
 		return nil, err
@@ -139,6 +139,12 @@ func (a *App) awaitCluster() {
 
 // leaveTimeout bounds what a disk that is stuck can hold up a reload.
 const leaveTimeout = 5 * time.Second
+
+// beat is how often there is word from the cluster: often enough that one or two
+// that are late do not make the node stale.
+func (a *App) beat() time.Duration {
+	return min(time.Second, time.Duration(a.MaxStaleness)/4)
+}
 
 // leave lets go of the cluster, which has to come before the denylist is let go.
 // Where that lives on with another cluster, what is decided there is not known here:

@@ -183,7 +183,7 @@ func TestConfiguration(t *testing.T) {
 			"cluster postgres is not supported":                global("cluster postgres postgres://a # HERE"),
 			"token_revocation.clusters.pigeon":                 global("cluster pigeon nats://a # HERE"),
 			"max_staleness is not possible without a cluster":  global("max_staleness 30s # HERE"),
-			"max_staleness must be at least 2s":                global("cluster nats nats://a\n max_staleness 1s # HERE"),
+			"max_staleness must be at least 500ms":             global("cluster nats nats://a\n max_staleness 100ms # HERE"),
 			"store memory is not possible without a cluster":   global("store memory # HERE\n when_unavailable allow"),
 			"unexpected \"/tmp\" after store memory":           global("store memory /tmp # HERE\n cluster nats nats://a"),
 			"when_unavailable has no choice \"perhaps\"":       global("when_unavailable perhaps # HERE"),
