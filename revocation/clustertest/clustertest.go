@@ -60,6 +60,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		{"resume after a restart", resumeAfterRestart},
 		{"forged cursors", forged},
 		{"a cursor of another place", foreign},
+		{"a cursor at what has ended", ended},
 		{"restored from older data", restored},
 		{"restored and gone on", restoredAndGoneOn},
 		{"wiped", wiped},

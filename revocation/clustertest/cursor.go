@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"slices"
+	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
@@ -95,6 +96,30 @@ func foreign(f *fixture) {
 	if here.why() == "" {
 		f.Error("there was no snapshot")
 	}
+}
+
+// ended goes on from a cursor at a record that the engine has removed since, for its
+// end: whatever that is taken for, nothing that followed is left out.
+func ended(f *fixture) {
+	engine := f.open()
+	short := record(1)
+	short.Expires = time.Now().Truncate(time.Second).Add(time.Second)
+	f.apply(engine, short)
+	s := f.follow(engine, nil)
+	s.wants(short)
+	cursor := s.cursor()
+	s.stop()
+	f.apply(engine, records(2, 12)...)
+	f.eventually("the record is gone", func() bool {
+		s := f.follow(engine, nil)
+		defer s.stop()
+		s.wants(records(2, 12)...)
+		return s.count() == 10
+	})
+	late := f.follow(engine, cursor, short)
+	late.wants(records(2, 12)...)
+	f.apply(engine, record(12))
+	late.wants(record(12))
 }
 
 // restored puts older data in place: what followed is gone, and whoever had it
