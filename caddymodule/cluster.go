@@ -117,7 +117,7 @@ func (a *App) joined(list *revocation.Denylist, err error) (*revocation.Denylist
 
 // reloadTimeout is how long the configuration that runs goes on while a new one has
 // no word from its cluster.
-const reloadTimeout = 5 * time.Second
+const reloadTimeout = 10 * time.Second
 
 // awaitCluster waits for the first word from a cluster that a reload has added: till then the
 // configuration before answers. The first configuration is not held up, and a cluster

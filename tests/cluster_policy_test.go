@@ -151,8 +151,7 @@ func TestClusterPolicy(t *testing.T) {
 		denying.cli(t, cliDone, "", "stats").says(t, "cluster", "stale", "last word", "none yet")
 	})
 	t.Run("back", func(t *testing.T) {
-		denying.tryRevoke(t, late) // as a client that was told to try again
-		n.start()
+		n.start() // to which is sent what did not reach it, by a process that has ended
 		for _, p := range both {
 			p.healthSoon(t, healthReady)
 			p.levelled(t)

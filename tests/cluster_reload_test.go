@@ -68,6 +68,7 @@ func TestClusterReload(t *testing.T) {
 func TestClusterReloadLeaksNothing(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)
+	gateways(t, 1, n.url, "") // where there is another, word comes at once
 	c := start(t, siteWith(), newUpstream(t))
 	both := func(rounds int) {
 		t.Helper()

@@ -220,7 +220,7 @@ func TestConfiguration(t *testing.T) {
 			{`"backend":"bolt"`, `"backend":"paper"`, "paper"},
 			{`"leeway":`, `"cluster":{"engine":"redis"},"leeway":`, "cluster redis is not supported"},
 			{`"leeway":`, `"cluster":{"engine":"nats"},"leeway":`, "servers"},
-			{`"leeway":`, `"cluster":{"engine":"nats","servers":["nats://a:S3CRET@b c"]},"leeway":`, "servers: one is not a URL"},
+			{`"leeway":`, `"cluster":{"engine":"nats","servers":["nats://a:S3CRET@b c"]},"leeway":`, "servers[0]: this is not a URL"},
 			{`"leeway":`, `"max_staleness":60000000000,"leeway":`, "max_staleness"},
 			{`"backend":"bolt"`, `"backend":"bolt","sync":false`, `"sync"`},
 			{`"id":"backend",`, ``, "clients[0]"},
