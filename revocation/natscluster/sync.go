@@ -29,8 +29,9 @@ const (
 	heartbeat = 2 * time.Second
 	// together bounds the records that are delivered at once.
 	together = 16 << 10
-	// forget is when the server removes the consumer of a node that has gone.
-	forget = 30 * time.Second
+	// forget is when the server removes the consumer of a node that has gone: later
+	// than one comes back that has to store millions of records on a slow disk.
+	forget = 2 * time.Minute
 )
 
 // Sync implements [cluster.Engine]. It reads the stream through a consumer of its
