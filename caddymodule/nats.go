@@ -57,8 +57,9 @@ type NATSCluster struct {
 	// How many servers keep a copy of the stream, if it has to be made. Default: 1.
 	Replicas int `json:"replicas,omitempty"`
 
-	// How many bytes the stream may take, if it has to be made; revocations that
-	// do not fit are answered with status 503. Default: no limit but the account's.
+	// How many bytes the stream may take, if it has to be made. When nine tenths are
+	// taken, revocations are answered with status 503; the rest is for heartbeats,
+	// 10 KB for each node. Default: no limit but the account's.
 	MaxBytes int64 `json:"max_bytes,omitempty"`
 
 	// How long beyond its end the stream keeps a record, for nodes whose clocks are

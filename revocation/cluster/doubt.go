@@ -34,7 +34,8 @@ type doubt struct {
 	over  bool          // heartbeats are word
 	knows bool          // and not for lack of patience: others may rely on it
 
-	asked    time.Duration       // when a question came by last
+	asks     bool                // has asked
+	asked    time.Duration       // when a question came by last; 0 is never
 	live     map[uint64]struct{} // the questions that came by
 	open     uint64              // the last of them, if no answer came by; else 0
 	repairer [2]repairer         // the last two others that said so
@@ -64,14 +65,12 @@ func (d *doubt) heartbeat(sent, now time.Duration) (word bool) {
 	return d.over
 }
 
-// note takes note of one. Those from before the Sync was level are old: the engine
-// may have them from before it was put back to older data.
+// note takes note of one. Those from before the Sync was level say nothing about the
+// feed, as the engine may have them from before it was put back to older data; but
+// what others have just said and asked need not be said and asked by all.
 func (d *doubt) note(n note, now time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.level {
-		return
-	}
 	switch n.what {
 	case noteRepairing:
 		if n.id == d.self {
@@ -83,11 +82,15 @@ func (d *doubt) note(n note, now time.Duration) {
 		}
 		d.repairer[0] = repairer{n.id, now}
 	case noteQuestion:
+		d.asked = now
+		if !d.level {
+			return
+		}
 		if len(d.live) >= maxLive {
 			clear(d.live)
 		}
 		d.live[n.id] = struct{}{}
-		d.asked, d.open = now, n.id
+		d.open = n.id
 	case noteAnswer:
 		if _, ok := d.live[n.id]; ok {
 			d.over, d.knows = true, true
@@ -98,11 +101,16 @@ func (d *doubt) note(n note, now time.Duration) {
 	}
 }
 
-// question is one to ask, if the answer would help and nobody has asked since.
+// question is one to ask, if the answer would help and nobody has asked since. Before
+// the Sync is level it is asked once, as it comes by right behind the first heartbeat.
 func (d *doubt) question(since time.Duration) (id uint64, asks bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return rand.Uint64(), !d.knows && (d.asked == 0 || d.asked < since)
+	if d.knows || d.asks && !d.level || d.asked != 0 && d.asked >= since {
+		return 0, false
+	}
+	d.asks = true
+	return rand.Uint64(), true
 }
 
 // unanswered is the last question, if it is unanswered and this node knows.

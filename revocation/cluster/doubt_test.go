@@ -97,6 +97,13 @@ func TestDoubtAnswer(t *testing.T) {
 	if _, asks := d.question(20 * second); asks {
 		t.Error("a node asks that knows")
 	}
+	early := &doubt{self: 1, settle: 5 * second}
+	if _, asks := early.question(-second); !asks {
+		t.Error("nothing is asked at first")
+	}
+	if _, asks := early.question(-second); asks {
+		t.Error("it is asked again and again before it can be answered")
+	}
 	for id := range uint64(10 * maxLive) {
 		d.note(note{noteQuestion, 10 + id}, 13*second)
 	}

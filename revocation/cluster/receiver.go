@@ -215,7 +215,7 @@ func (r *receiver) Note(b []byte) error {
 
 // answer answers the last question, unless another node was faster.
 func (r *receiver) answer() {
-	sleep(r.ctx, rand.N(r.node.options.Beat/4+1))
+	sleep(r.ctx, rand.N(r.node.options.Beat/4+unhurried*r.node.lag()+1))
 	r.answering.Store(false)
 	if question, ok := r.doubt.unanswered(); ok && r.ctx.Err() == nil {
 		r.node.tell(r.ctx, noteAnswer, question)
@@ -253,8 +253,9 @@ func (r *receiver) keepBeating() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for beat := rand.Uint64(); ; beat++ {
-		wait := options.Beat
+		began := r.node.elapsed()
 		err := r.beat(r.ctx, beat)
+		wait := min(max(options.Beat, unhurried*(r.node.elapsed()-began)), options.Silence/3)
 		if err != nil {
 			wait /= 4
 		} else {
@@ -273,6 +274,11 @@ func (r *receiver) keepBeating() {
 		}
 	}
 }
+
+// unhurried is how many times as long as a heartbeat takes the time to the next is at
+// least, up to a third of Options.Silence: an engine that is slow is not kept so by the
+// heartbeats of many nodes.
+const unhurried = 8
 
 // silent is why a Sync of which nothing came has ended: also that the last
 // heartbeat failed, if it did.

@@ -95,6 +95,13 @@ func (n *Node) heard(sent moment) {
 	}
 }
 
+// lag is how long the last heartbeat was under way.
+func (n *Node) lag() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.state.lag
+}
+
 // waits notes why there is no word yet.
 func (n *Node) waits(why string) {
 	n.mu.Lock()

@@ -59,32 +59,37 @@ func BenchmarkSpread(b *testing.B) {
 	reportFsync(b)
 }
 
-// BenchmarkRevoke64 is how many revocations 64 callers get acknowledged through one
-// node, while another follows.
+// BenchmarkRevoke64 is how many records 64 callers get acknowledged through one node,
+// as many in a call as the name says, while another follows.
 func BenchmarkRevoke64(b *testing.B) {
-	server := newProcesses(b, 1)[0]
-	nodes := levelNodes(b, 2, Config{URLs: []string{server.url()}})
-	list := records(0, b.N)
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	b.ResetTimer()
-	for range 64 {
-		wg.Go(func() {
-			for {
-				i := int(next.Add(1) - 1)
-				if i >= len(list) {
-					return
-				}
-				if err := nodes[0].list.Revoke(context.Background(), list[i]); err != nil {
-					b.Errorf("Revoke: %v", err)
-					return
-				}
+	for _, each := range []int{1, 16} {
+		b.Run(fmt.Sprint(each), func(b *testing.B) {
+			server := newProcesses(b, 1)[0]
+			nodes := levelNodes(b, 2, Config{URLs: []string{server.url()}})
+			list := records(0, b.N)
+			var next atomic.Int64
+			var wg sync.WaitGroup
+			b.ResetTimer()
+			for range 64 {
+				wg.Go(func() {
+					for {
+						to := int(next.Add(int64(each)))
+						from := to - each
+						if from >= len(list) {
+							return
+						}
+						if err := nodes[0].list.Revoke(context.Background(), list[from:min(to, len(list))]...); err != nil {
+							b.Errorf("Revoke: %v", err)
+							return
+						}
+					}
+				})
 			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "acknowledged/s")
+			reportFsync(b)
 		})
 	}
-	wg.Wait()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "acknowledged/s")
-	reportFsync(b)
 }
 
 // BenchmarkSnapshot brings b.N records into an empty node, as many in a message as
@@ -148,6 +153,30 @@ func fill(b *testing.B, c Config, count, together int) {
 	}
 	wg.Wait()
 	check(b, e.Close())
+}
+
+// BenchmarkRepair has a node with b.N records join a cluster whose engine has none, and
+// measures until the engine has all and a cursor stands behind them.
+func BenchmarkRepair(b *testing.B) {
+	server := newProcesses(b, 1)[0]
+	list := newList(b)
+	for from := 0; from < b.N; from += 50_000 {
+		check(b, list.Revoke(b.Context(), records(from, min(from+50_000, b.N))...))
+	}
+	b.ResetTimer()
+	n := join(b, list, Config{URLs: []string{server.url()}}, cluster.Options{})
+	for {
+		if cursor, err := list.Cursor(); err == nil && cursor != nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	reportFsync(b)
+	if s := n.State(); s.Repaired != b.N {
+		b.Errorf("%d records were repaired of %d", s.Repaired, b.N)
+	}
 }
 
 // checking asks for decisions, a thousand a second, and returns in the end how long

@@ -45,8 +45,8 @@ type Config struct {
 	Domain string
 	// Replicas is how many servers keep the stream, if it has to be made; 0 is one.
 	Replicas int
-	// MaxBytes bounds the stream, if it has to be made: what does not fit is not
-	// acknowledged. 0 is no bound but the account's.
+	// MaxBytes bounds the stream, if it has to be made: of records nine tenths of it
+	// are taken, and the rest is for heartbeats. 0 is no bound but the account's.
 	MaxBytes int64
 	// Monitor are URLs of the servers' monitoring endpoints, such as
 	// http://nats1:8222: only there do they say whether what they acknowledge
@@ -182,6 +182,10 @@ func (e *Engine) Note(ctx context.Context, note []byte) error {
 // server knows no longer times.
 const forever = 50 * 365 * 24 * time.Hour
 
+// sendTimeout bounds how long a publication waits for its answer, if its caller has
+// no less time: nats.go would take the time for questions.
+const sendTimeout = 10 * time.Second
+
 // send publishes a message and waits until the stream has it. Its answer comes
 // when it is as durable as the stream is configured to make it.
 func (e *Engine) send(ctx context.Context, subject string, body []byte, life time.Duration) error {
@@ -194,6 +198,8 @@ func (e *Engine) send(ctx context.Context, subject string, body []byte, life tim
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
 	ctx, done := e.link.heed(ctx, func(refusal string) bool { return strings.Contains(refusal, subject) })
 	defer done()
 	message := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{}}

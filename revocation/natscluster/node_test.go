@@ -36,7 +36,12 @@ func newNode(t testing.TB, c Config) *node {
 
 func newNodeWith(t testing.TB, c Config, options cluster.Options) *node {
 	t.Helper()
-	list := newList(t)
+	return join(t, newList(t), c, options)
+}
+
+// join makes a denylist part of a cluster.
+func join(t testing.TB, list *revocation.Denylist, c Config, options cluster.Options) *node {
+	t.Helper()
 	engine, err := Open(c)
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/tests/faults/history"
@@ -59,6 +58,7 @@ const caddyfile = `
 	}
 }
 http://%s {
+	token_revocation_ready /ready
 	token_revocation {
 		rate_limit 1000000 1s
 		token form access_token
@@ -81,7 +81,7 @@ func (s *system) newGateway(name string) *gateway {
 	if s.allow {
 		policy = "allow"
 	}
-	config := fmt.Sprintf(caddyfile, g.admin, filepath.Join(g.dir, "denylist.db"), strings.Join(urls, " "), maxStaleness, policy, g.address, g.api(t))
+	config := fmt.Sprintf(caddyfile, g.admin, filepath.Join(g.dir, "denylist.db"), strings.Join(urls, " "), maxStaleness, policy, g.address, s.api(g))
 	path := filepath.Join(s.dir, name+".caddyfile")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -92,16 +92,17 @@ func (s *system) newGateway(name string) *gateway {
 		return cmd
 	}}
 	transport := &http.Transport{MaxIdleConnsPerHost: 32, DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext}
-	t.Cleanup(transport.CloseIdleConnections)
+	s.close = append(s.close, transport.CloseIdleConnections)
 	g.client = &http.Client{Transport: transport}
 	return g
 }
 
 // api is what stands behind a gateway. It writes down what reaches it.
-func (g *gateway) api(t *testing.T) (address string) {
+func (s *system) api(g *gateway) (address string) {
+	s.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		now := g.written.Now()
@@ -112,7 +113,7 @@ func (g *gateway) api(t *testing.T) (address string) {
 		_, _ = fmt.Fprintln(w, "reached the API")
 	})}
 	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close() })
+	s.close = append(s.close, func() { _ = server.Close() })
 	return listener.Addr().String()
 }
 
@@ -217,7 +218,7 @@ func (g *gateway) askSlowly(token string, meanwhile func()) (status int) {
 	return e.Status
 }
 
-// standing is what a gateway says of itself.
+// standing is what a gateway says of itself, to load balancers and to operators.
 type standing struct {
 	Ready    bool     `json:"ready"`
 	Reasons  []string `json:"reasons"`
@@ -230,18 +231,24 @@ type standing struct {
 	} `json:"cluster"`
 }
 
-// report asks a gateway what it says of itself, and writes it down.
+// report asks a gateway what it says of itself, and writes it down: whether it is
+// ready as load balancers are told, the rest as operators are.
 func (g *gateway) report() (said standing, ok bool) {
 	e := history.Event{Kind: history.Report, Begin: g.written.Now(), Gateway: g.name}
-	status, answer := g.send(reportTimeout, http.MethodGet, "http://"+g.admin+"/token_revocation/sync", nil, nil)
+	var told standing
+	ready, answer := g.send(reportTimeout, http.MethodGet, "http://"+g.address+"/ready", nil, nil)
+	if json.Unmarshal(answer, &told) == nil && (ready == http.StatusOK) == told.Ready {
+		e.Status, answer = g.send(reportTimeout, http.MethodGet, "http://"+g.admin+"/token_revocation/sync", nil, nil)
+	}
 	e.End = g.written.Now()
-	if status == http.StatusOK && json.Unmarshal(answer, &said) == nil {
-		e.Status, e.Ready, e.Level = status, said.Ready, said.Cluster.Level
-		e.Stale = slices.Contains(said.Reasons, "stale") || slices.Contains(said.Degraded, "stale")
+	if e.Status != http.StatusOK || json.Unmarshal(answer, &said) != nil {
+		e.Status = 0
+	} else {
+		e.Ready, e.Level, e.What = told.Ready, said.Cluster.Level, said.Cluster.Lost
+		e.Stale = slices.Contains(told.Reasons, "stale") || slices.Contains(told.Degraded, "stale")
 		if s := said.Cluster.StalenessSeconds; s != nil {
 			e.Word, e.Staleness = true, time.Duration(*s*float64(time.Second))
 		}
-		e.What = said.Cluster.Lost
 	}
 	g.written.Add(e)
 	return said, e.Status != 0

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -18,8 +17,9 @@ func (s *system) any(chance *rand.Rand) *gateway { return s.gateways[chance.IntN
 // same moment.
 func TestMix(t *testing.T) {
 	t.Parallel()
+	t.Logf("-faults.seed %d", *seed)
 	s := newSystem(t, false)
-	s.during(fmt.Sprintf("a mixture, -faults.seed %d", *seed), func() {
+	s.during("a mixture", func() {
 		end := time.Now().Add(*mix)
 		var lanes sync.WaitGroup
 		for i, list := range [][]fault{append(engineFaults(), losses()...), gatewayFaults()} {

@@ -13,12 +13,12 @@ import (
 
 // proxies are the ways from gateways to servers, and from servers to servers.
 type proxies struct {
-	t      *testing.T
+	*system
 	server *toxiproxy.ApiServer
 }
 
-func newProxies(t *testing.T) *proxies {
-	return &proxies{t, toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())}
+func newProxies(s *system) *proxies {
+	return &proxies{s, toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())}
 }
 
 // way is one of them.
@@ -36,7 +36,7 @@ func (p *proxies) to(name string, port int) *way {
 	if err := proxy.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	p.t.Cleanup(proxy.Stop)
+	p.close = append(p.close, proxy.Stop)
 	return &way{t: p.t, proxy: proxy}
 }
 

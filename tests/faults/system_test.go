@@ -32,6 +32,7 @@ type system struct {
 	engine   *engine
 	gateways []*gateway
 	traffic  traffic
+	close    []func() // what is not a process, in the end
 
 	losses []history.Event // from which the gateways have not recovered
 	found  map[string]bool
@@ -44,14 +45,15 @@ func newSystem(t *testing.T, allow bool) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &system{t: t, dir: dir, allow: allow, proxies: newProxies(t), found: map[string]bool{}}
+	s := &system{t: t, dir: dir, allow: allow, found: map[string]bool{}}
 	if s.written, err = history.Create(s.path()); err != nil {
 		t.Fatal(err)
 	}
 	s.written.Add(history.Event{Kind: history.Setup, MaxStaleness: maxStaleness, Allow: allow})
+	s.proxies = newProxies(s)
 	s.engine = newEngine(t, dir, s.proxies)
-	t.Cleanup(s.clean)
 	s.begin()
+	t.Cleanup(s.clean)
 	s.during("the beginning", func() {
 		s.engine.launch()
 		for i := range 3 {
@@ -83,6 +85,12 @@ func (s *system) clean() {
 			s.t.Logf("%s printed:\n%s", p.name, tail(p.logs.String(), 6000))
 		}
 	}
+	for _, end := range s.close {
+		end()
+	}
+	if events, err := s.written.Events(); err == nil {
+		s.t.Log(summary(events))
+	}
 	if err := s.written.Close(); err != nil {
 		s.t.Error(err)
 	}
@@ -108,16 +116,24 @@ func (s *system) processes() (list []*process) {
 // that has happened.
 func (s *system) during(what string, fault func()) {
 	s.t.Helper()
-	began := time.Now()
+	began, ended := time.Now(), false
 	e := history.Event{Kind: history.Fault, Begin: s.written.Now(), What: what}
+	end := func() {
+		if !ended {
+			e.End, ended = s.written.Now(), true
+			s.written.Add(e)
+		}
+	}
+	defer func() { // also if it is never well again
+		end()
+		s.judge()
+	}()
 	fault()
 	faulty := time.Since(began)
 	s.settle()
-	e.End = s.written.Now()
-	s.written.Add(e)
+	end()
 	s.check()
-	s.judge()
-	s.t.Logf("%-40s %5.1fs, well again after %.1fs", what, faulty.Seconds(), (e.End - e.Begin - faulty).Seconds())
+	s.t.Logf("%-60s %5.1fs, well again after %.1fs", what, faulty.Seconds(), (e.End - e.Begin - faulty).Seconds())
 }
 
 // settle waits until nothing is wrong with any gateway, and each can revoke.
@@ -139,7 +155,10 @@ func (s *system) settle() {
 func (s *system) giveBack() {
 	s.t.Helper()
 	lost := s.tokens.all(func() {})
-	s.until("all that the engine had lost is refused", func() bool { return s.refused(lost, false) })
+	s.until("all that the engine had lost is refused", func() bool {
+		lost = s.askAll(lost, false)
+		return len(lost) == 0
+	})
 	for _, loss := range s.losses {
 		loss.End = s.written.Now()
 		s.written.Add(loss)
@@ -147,25 +166,29 @@ func (s *system) giveBack() {
 	s.losses = nil
 }
 
-// refused asks all gateways with all of the tokens, and says whether all are
-// refused.
-func (s *system) refused(tokens []string, final bool) bool {
+// askAll asks all gateways with all of the tokens, and returns those that not all
+// refuse.
+func (s *system) askAll(tokens []string, final bool) (others []string) {
 	var workers sync.WaitGroup
-	var others atomic.Int64
+	var passed sync.Map
 	for _, g := range s.gateways {
 		var next atomic.Int64
 		for range 3 {
 			workers.Go(func() {
 				for i := int(next.Add(1)) - 1; i < len(tokens); i = int(next.Add(1)) - 1 {
 					if g.ask(tokens[i], final) != http.StatusUnauthorized {
-						others.Add(1)
+						passed.Store(tokens[i], true)
 					}
 				}
 			})
 		}
 	}
 	workers.Wait()
-	return others.Load() == 0
+	passed.Range(func(token, _ any) bool {
+		others = append(others, token.(string))
+		return true
+	})
+	return others
 }
 
 func (s *system) until(what string, ok func() bool) {
@@ -182,7 +205,7 @@ func (s *system) until(what string, ok func() bool) {
 func (s *system) check() {
 	e := history.Event{Kind: history.Settled}
 	revoked := s.tokens.all(func() { e.Begin = s.written.Now() })
-	s.refused(revoked, true) // or else it is written down
+	s.askAll(revoked, true) // what is wrong with the answers the history shows
 	for _, g := range s.gateways {
 		e.Gateways = append(e.Gateways, g.name)
 		g.ask("innocent-"+newToken(), true)
@@ -232,4 +255,17 @@ func about(events []history.Event, v history.Violation) string {
 		}
 	}
 	return strings.Join(last(lines, 60), "\n")
+}
+
+// summary is how much has happened.
+func summary(events []history.Event) string {
+	count := map[string]int{}
+	for _, e := range events {
+		what := string(e.Kind)
+		if e.Kind == history.Revoke || e.Kind == history.Ask {
+			what += fmt.Sprint(" ", e.Status)
+		}
+		count[what]++
+	}
+	return fmt.Sprintf("%d events: %v", len(events), count)
 }

@@ -19,7 +19,7 @@ func TestFaults(t *testing.T) {
 	for _, command := range [][]string{
 		{"vet", "./..."},
 		{"test", "-count=1", "-v", "./history"},
-		append([]string{"test", "-count=1", "-v", "-timeout=9m", "."}, flags...),
+		append([]string{"test", "-count=1", "-v", "-timeout=9m", "-parallel=4", "."}, flags...),
 	} {
 		cmd := exec.Command("go", command...)
 		cmd.Dir = "../faults"

@@ -1,8 +1,6 @@
 package history
 
-import (
-	"net/http"
-)
+import "net/http"
 
 // ask judges a request and its answer.
 func (j *judge) ask(e *Event) {

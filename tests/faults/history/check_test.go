@@ -116,21 +116,21 @@ func TestDoctoredHistories(t *testing.T) {
 		"not acknowledged for nothing":           {add: []Event{revoke("b", "four", 15*s, 503)}, want: []string{Available}},
 		"a revocation is answered 500":           {add: []Event{revoke("b", "four", 25*s, 500)}, want: []string{Available}},
 		"staleness is too small in the cut":      {change: staleness("b", 28*s, 2*s, true), want: []string{Truthful}},
-		"ready while cut":                        {change: staleness("b", 28*s, 9*s, true), want: []string{Truthful, Truthful}},
+		"ready while cut":                        {change: staleness("b", 28*s, 9*s, true), want: []string{Truthful}},
 		"stale while fresh":                      {add: []Event{{Kind: Report, Gateway: "a", Begin: 21 * s, End: 21 * s, Status: 200, Stale: true, Word: true}}, want: []string{Truthful}},
 		"ready without word":                     {add: []Event{{Kind: Report, Gateway: "a", Begin: 21 * s, End: 21 * s, Status: 200, Ready: true}}, want: []string{Truthful}},
 		"not ready for nothing":                  {add: []Event{{Kind: Report, Gateway: "a", Begin: 15 * s, End: 15 * s, Status: 200, Word: true}}, want: []string{Available}},
 		"nothing is said for nothing":            {add: []Event{{Kind: Report, Gateway: "a", Begin: 15 * s, End: 15 * s}}, want: []string{Available}},
-		"one is not asked in the end":            {add: []Event{revoke("a", "five", 15*s, 200)}, want: []string{Whole, Whole}},
+		"one is not asked in the end":            {add: []Event{revoke("a", "five", 15*s, 200)}, want: []string{Whole}},
 		"one passes in the end":                  {change: statusOf(31, 200), want: []string{Known, Upstream, Whole}},
 		"an innocent is refused in the end":      {change: statusOf(39, 401), want: []string{Innocent, Whole, Upstream}},
-		"nobody looked":                          {change: func(e *Event) { e.Final = false }, want: slices.Repeat([]string{Whole}, 6)},
+		"nobody looked":                          {change: func(e *Event) { e.Final = false }, want: []string{Whole}},
 		"it is never settled":                    {change: func(e *Event) { drop(e, Settled) }, want: []string{Sound}},
 		"it has no setup":                        {change: func(e *Event) { drop(e, Setup) }},
 		"the engine lost it":                     {add: lossOf(passed(100, "b", "two", 31500*ms)...)},
 		"the engine lost it, and it was known":   {add: lossOf(passed(100, "b", "one", 31500*ms)...), want: []string{Known}},
 		"the engine lost it long ago":            {add: lossOf(passed(100, "b", "two", 33*s)...), want: []string{Known}},
-		"the engine did not lose what came then": {add: append(lossOf(passed(100, "b", "six", 31500*ms)...), revoke("a", "six", 21600*ms, 200)), want: []string{Known, Whole, Whole}},
+		"the engine did not lose what came then": {add: append(lossOf(passed(100, "b", "six", 31500*ms)...), revoke("a", "six", 21600*ms, 200)), want: []string{Known, Whole}},
 		"the store is empty":                     {add: append(passed(100, "a", "one", 20201*ms), emptied("a", 20*s)...), want: []string{Bound}},
 		"a stall excuses a 503":                  {add: []Event{{Kind: Stall, Begin: 9 * s, End: 10 * s}, ask(100, "c", "none", 15*s, 503)}},
 		"a restart excuses no answer":            {add: append(emptied("a", 10*s), ask(100, "a", "none", 10*s, 0), ask(101, "a", "one", 10*s, 503))},
@@ -148,7 +148,8 @@ func TestDoctoredHistories(t *testing.T) {
 				got = append(got, v.Rule)
 			}
 			slices.Sort(got)
-			want := slices.Sorted(slices.Values(c.want))
+			got = slices.Compact(got)
+			want := slices.Compact(slices.Sorted(slices.Values(c.want)))
 			if name == "it has no setup" {
 				if !slices.Contains(got, Sound) {
 					t.Error("not found")

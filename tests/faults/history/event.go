@@ -21,7 +21,8 @@ const (
 	// Reached is that request number Request with Token reached the API behind
 	// Gateway.
 	Reached Kind = "reached"
-	// Report is what Gateway said of itself: Ready, Stale, Level, Word, Staleness.
+	// Report is what Gateway said of itself: Ready and Stale, and then Level, Word and
+	// Staleness. Status 0 is that it did not.
 	Report Kind = "report"
 	// Start is that a process of Gateway was started and serves at the end; Empty if
 	// it has nothing stored.

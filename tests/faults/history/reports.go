@@ -5,6 +5,7 @@ import "time"
 // report judges what a gateway said of itself.
 func (j *judge) report(g *gateway, e *Event) {
 	limit, stale := j.setup[0].MaxStaleness, !e.Ready
+	_, word := g.at(e.Begin)
 	if j.setup[0].Allow {
 		stale = e.Stale
 	}
@@ -15,8 +16,8 @@ func (j *judge) report(g *gateway, e *Event) {
 		j.violated(Truthful, e, "it is not stale, and there was no word")
 	case !stale && e.Staleness-e.slack() > limit:
 		j.violated(Truthful, e, "it is not stale after %s", e.Staleness)
-	case e.Stale && e.Word && e.Staleness+e.slack() < limit:
-		j.violated(Truthful, e, "it is stale after %s", e.Staleness)
+	case e.Stale && e.End-word < limit:
+		j.violated(Truthful, e, "it is stale, and there was word from the engine at %s or later", word)
 	}
 	for i := range g.cuts {
 		j.reportInCut(&g.cuts[i], e)
@@ -48,6 +49,6 @@ func (j *judge) silent(g *gateway, e *Event) {
 	}
 }
 
-// slack is how much later than it began a report may have looked at the clock for
-// what it says of staleness and readiness, as seen from one to the other.
+// slack is how much later than whether it is ready a gateway may have been asked how
+// stale it is.
 func (e *Event) slack() time.Duration { return e.End - e.Begin }
