@@ -119,9 +119,9 @@ func (a *App) joined(list *revocation.Denylist, err error) (*revocation.Denylist
 // no word from its cluster.
 const reloadTimeout = 10 * time.Second
 
-// awaitCluster waits for the first word from a cluster that a reload has added: till then the
-// configuration before answers. The first configuration is not held up, and a cluster
-// that does not answer keeps no configuration from running.
+// awaitCluster waits for the first word from a cluster that a reload has added: till
+// then the configuration before answers. The first configuration is not held up, and
+// a cluster that does not answer keeps no configuration from running.
 func (a *App) awaitCluster() {
 	if !a.joins || caddy.ActiveContext().Context == nil {
 		return
