@@ -238,11 +238,12 @@ var errStale = errors.New("there was no word from the cluster for too long")
 // check is that of the gate, with what an app knows. What passes by that while the
 // cluster may know more is unavailable, and the error errStale.
 func (h *Handler) check(app *App, list *revocation.Denylist, w http.ResponseWriter, r *http.Request) gate.Decision {
-	// Asked before and after: a check can take as long as a body does to come in, and
-	// what was looked up before there was word again was not known then.
+	// Asked first: a check can take as long as a body does to come in, and what was
+	// looked up before there was word again was not known then. What is known since
+	// the request began is never forgotten while it is checked.
 	fresh := app.fresh()
 	decision := h.gate.Check(list, w, r)
-	if decision.Reason == gate.Passed && decision.Looked > 0 && !(fresh && app.fresh()) {
+	if decision.Reason == gate.Passed && decision.Looked > 0 && !fresh {
 		decision.Reason, decision.Err = gate.Unavailable, errStale
 	}
 	return decision
