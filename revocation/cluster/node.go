@@ -64,11 +64,12 @@ func (o *Options) setDefaults() {
 // Event is something that happened to a node.
 type Event struct {
 	// What is "level" (everything is known again), "lost" (a Sync has ended),
-	// "snapshot" (a cursor was of no use) or "repaired".
+	// "snapshot" (a cursor was of no use), "repaired" (a repair has ended that sent
+	// something) or "refused" (the cluster did not take a repair, which is tried again).
 	What string
 	// Why it happened, if there is more to say.
 	Why string
-	// Records is how many were repaired.
+	// Records is how many the repair has sent.
 	Records int
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,6 +229,50 @@ func TestStreamFull(t *testing.T) {
 	if w := n.State().Warnings; len(w) > 0 {
 		t.Errorf("the warnings are %q", w)
 	}
+}
+
+// A gateway that has what a full stream lacks goes on serving, and sends it once there
+// is room: it asks neither for everything nor for room again and again.
+func TestStreamFullRepair(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	c := p.config()
+	c.MaxBytes = 1 << 20
+	n := levelNode(t, c)
+	js := operator(t, p.server.ClientURL())
+	stream, err := js.Stream(t.Context(), DefaultStream)
+	check(t, err)
+	next := 0
+	for share := 0.0; share < fullFrom+0.01; next += 100 {
+		n.revoke(records(next, next+100)...)
+		info, err := stream.Info(t.Context())
+		check(t, err)
+		share, _ = filled(info)
+	}
+	check(t, n.Close()) // nobody vouches for the stream
+	list := newList(t)
+	lacking := records(next, next+10)
+	check(t, list.Revoke(t.Context(), lacking...)) // alone
+	var refused atomic.Int32
+	late := join(t, list, c, cluster.Options{
+		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: 300 * time.Millisecond, Settle: 600 * time.Millisecond,
+		Tell: func(e cluster.Event) {
+			if e.What == "refused" {
+				refused.Add(1)
+			}
+		},
+	})
+	eventually(t, "what is lacking is refused", func() bool { return refused.Load() > 1 })
+	late.isLevel()
+	if s := late.State(); s.Syncs != 1 || snapshots(s) != 1 {
+		t.Errorf("the node is %+v; want one sync and one snapshot", s)
+	}
+	config := stream.CachedInfo().Config
+	config.MaxBytes = -1
+	_, err = js.UpdateStream(t.Context(), config)
+	check(t, err)
+	wants(t, []*node{levelNode(t, c)}, lacking...)
+	eventually(t, "a cursor is kept", func() bool { cursor, err := list.Cursor(); return err == nil && cursor != nil })
 }
 
 // A stream that somebody else fills to the brim loses word for a while, and
