@@ -107,9 +107,10 @@ func Join(list *revocation.Denylist, engine Engine, options Options) *Node {
 	n.owed.room = options.Owed
 	n.state.resyncs = make(map[string]int)
 	n.ctx, n.stop = context.WithCancel(context.Background())
+	// First: what is decided on alone until then voids the cursor, which is read after.
+	n.leave = list.Join(n.publish)
 	n.workers.Go(func() { n.keepPublishing(n.ctx) })
 	n.workers.Go(func() { n.keepSynced(n.ctx) })
-	n.leave = list.Join(n.publish)
 	return n
 }
 
