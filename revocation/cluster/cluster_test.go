@@ -216,6 +216,24 @@ func TestOwed(t *testing.T) {
 	}
 }
 
+// What somebody failed to restore is not restored later: nothing is sent that was given
+// up while it waited.
+func TestGatherGone(t *testing.T) {
+	n := &Node{queue: make(chan *publication, 3)}
+	var list []*publication
+	for i := range 4 {
+		list = append(list, &publication{records: records(i, i+1)})
+	}
+	list[0].gone.Store(true)
+	list[2].gone.Store(true)
+	for _, p := range list[1:] {
+		n.queue <- p
+	}
+	if batch := n.gather(list[0]); !slices.Equal(batch, []*publication{list[1], list[3]}) {
+		t.Errorf("%d of 2 publications are sent", len(batch))
+	}
+}
+
 func TestJitter(t *testing.T) {
 	for range 1000 {
 		d := time.Duration(1 + rand.Int64N(int64(time.Minute)))

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
@@ -22,6 +23,7 @@ const (
 type publication struct {
 	records []revocation.Record
 	done    chan error    // has room for one
+	gone    atomic.Bool   // nobody waits any more
 	came    chan struct{} // is closed when all of them have come by
 	missing int           // of them; guarded by awaited
 }
@@ -34,6 +36,7 @@ func (n *Node) publish(ctx context.Context, records []revocation.Record) error {
 	defer n.awaited.forget(p)
 	err := n.published(ctx, p)
 	if err != nil {
+		p.gone.Store(true)
 		n.owed.add(refusing(records))
 		return fmt.Errorf("publishing: %w", err)
 	}
@@ -97,13 +100,20 @@ func (n *Node) keepPublishing(ctx context.Context) {
 }
 
 // gather takes along what is waiting, and what is about to: those who waited for one
-// batch go on together, and the first of them would have the next for itself.
-func (n *Node) gather(first *publication) []*publication {
-	batch, records := []*publication{first}, len(first.records)
+// batch go on together, and the first of them would have the next for itself. What was
+// given up meanwhile is owed, or was a restoration that has failed.
+func (n *Node) gather(first *publication) (batch []*publication) {
+	records := 0
+	take := func(p *publication) {
+		if !p.gone.Load() {
+			batch, records = append(batch, p), records+len(p.records)
+		}
+	}
+	take(first)
 	for yielded := false; records < MaxBatch; {
 		select {
 		case p := <-n.queue:
-			batch, records = append(batch, p), records+len(p.records)
+			take(p)
 			yielded = false
 		default:
 			if yielded {
