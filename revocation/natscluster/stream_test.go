@@ -526,3 +526,27 @@ func TestStreamMadeOnce(t *testing.T) {
 	nodes[3].revoke(record(1))
 	wants(t, nodes, record(1))
 }
+
+// A message that nobody understands stops all nodes, and is gone once the stream is
+// deleted: nodes make it whole again, as the documentation says.
+func TestStreamForeign(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	nodes := levelNodes(t, 2, p.config())
+	nodes[0].revoke(records(0, 10)...)
+	wants(t, nodes, records(0, 10)...)
+	js := operator(t, p.server.ClientURL())
+	_, err := js.Publish(t.Context(), DefaultPrefix+".records", []byte("hello"))
+	check(t, err)
+	for _, n := range nodes {
+		eventually(t, "a node says why it stops", func() bool { return strings.Contains(n.State().Lost, cluster.ErrForeign.Error()) })
+	}
+	if err := nodes[0].list.Revoke(t.Context(), record(10)); !errors.Is(err, revocation.ErrAway) {
+		t.Errorf("Revoke = %v; want ErrAway", err)
+	}
+	check(t, js.DeleteStream(t.Context(), DefaultStream))
+	for _, n := range nodes {
+		n.isLevel()
+	}
+	wants(t, append(nodes, levelNode(t, p.config())), records(0, 11)...)
+}
