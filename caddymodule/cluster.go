@@ -22,12 +22,13 @@ type ClusterModule interface {
 	// Resource tells clusters apart: configurations with the same share a
 	// connection. It holds no secret.
 	Resource() string
-	// Open begins to connect, and returns at once.
-	Open() (cluster.Engine, error)
+	// Open begins to connect, and returns at once. Records matter as long beyond their
+	// end as the leeway.
+	Open(leeway time.Duration) (cluster.Engine, error)
 }
 
-// memberships holds this process's nodes, by store, cluster and how often there is
-// word, so that a reload keeps them. While two configurations with different
+// memberships holds this process's nodes, by store, cluster, how often there is word
+// and the leeway, so that a reload keeps them. While two configurations with different
 // clusters overlap, a revocation is published to both.
 var memberships = caddy.NewUsagePool()
 
@@ -45,12 +46,12 @@ func joinedTo(key string) (m *membership, added bool) {
 }
 
 // join makes the denylist part of the cluster, unless it is already.
-func (m *membership) join(list *revocation.Denylist, module ClusterModule, beat time.Duration, logger *zap.Logger) error {
+func (m *membership) join(list *revocation.Denylist, a *App) error {
 	m.once.Do(func() {
 		var engine cluster.Engine
-		if engine, m.err = module.Open(); m.err == nil {
-			log := &clusterLog{member: m, first: logger, warnings: engine.Warnings}
-			m.node.Store(cluster.Join(list, engine, cluster.Options{Beat: beat, Tell: log.tell}))
+		if engine, m.err = a.cluster.Open(time.Duration(*a.Leeway)); m.err == nil {
+			log := &clusterLog{member: m, first: a.logger, warnings: engine.Warnings}
+			m.node.Store(cluster.Join(list, engine, cluster.Options{Beat: a.beat(), Tell: log.tell}))
 		}
 	})
 	return m.err
@@ -98,7 +99,7 @@ func (a *App) provisionCluster(ctx caddy.Context) error {
 	if a.cluster, ok = module.(ClusterModule); !ok {
 		return fmt.Errorf("cluster: %T is not a cluster of token_revocation", module)
 	}
-	a.clusterKey = fmt.Sprintf("%s\n%s\n%s", a.key, a.cluster.Resource(), a.beat())
+	a.clusterKey = fmt.Sprintf("%s\n%s\n%s\n%s", a.key, a.cluster.Resource(), a.beat(), time.Duration(*a.Leeway))
 	a.member, a.joins = joinedTo(a.clusterKey)
 	return nil
 }
@@ -107,7 +108,7 @@ func (a *App) provisionCluster(ctx caddy.Context) error {
 // what is revoked in it would not be told to the others.
 func (a *App) joined(list *revocation.Denylist, err error) (*revocation.Denylist, error) {
 	if err == nil && a.member != nil {
-		err = a.member.join(list, a.cluster, a.beat(), a.logger)
+		err = a.member.join(list, a)
 	}
 	if err != nil {
 		return nil, err

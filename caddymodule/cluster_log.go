@@ -50,9 +50,11 @@ func (l *clusterLog) tell(e cluster.Event) {
 		l.say(zap.InfoLevel, "everything is asked of the cluster", zap.String("why", e.Why))
 	case "repaired":
 		l.repaired += e.Records
-		if l.say(zap.WarnLevel, "the cluster lacks records that this node has, and is sent them", zap.Int("records", l.repaired)) {
+		if l.say(zap.WarnLevel, "the cluster lacked records that this node has, and was sent them", zap.Int("records", l.repaired)) {
 			l.repaired = 0
 		}
+	case "refused":
+		l.say(zap.WarnLevel, "the cluster does not take what it lacks, and is sent it again later", zap.String("why", e.Why))
 	default:
 		if l.say(zap.WarnLevel, "not level with the cluster", zap.String("why", e.Why)) {
 			l.level = false

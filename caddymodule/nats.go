@@ -62,8 +62,8 @@ type NATSCluster struct {
 	// 10 KB for each node. Default: no limit but the account's.
 	MaxBytes int64 `json:"max_bytes,omitempty"`
 
-	// How long beyond its end the stream keeps a record, for nodes whose clocks are
-	// behind. Default: 1h.
+	// How long beyond its end, and the app's leeway, the stream keeps a record, for
+	// nodes whose clocks are behind. Default: 1h.
 	Grace caddy.Duration `json:"grace,omitempty"`
 
 	// The servers' monitoring endpoints, such as `http://nats1:8222`. Only there can
@@ -228,7 +228,11 @@ func (n *NATSCluster) options(trusted *tls.Config) (list []nats.Option, err erro
 func (n *NATSCluster) Resource() string { return n.id }
 
 // Open begins to connect.
-func (n *NATSCluster) Open() (cluster.Engine, error) { return natscluster.Open(n.config) }
+func (n *NATSCluster) Open(leeway time.Duration) (cluster.Engine, error) {
+	c := n.config
+	c.Leeway = leeway
+	return natscluster.Open(c)
+}
 
 var (
 	_ ClusterModule         = (*NATSCluster)(nil)

@@ -64,11 +64,12 @@ func (o *Options) setDefaults() {
 // Event is something that happened to a node.
 type Event struct {
 	// What is "level" (everything is known again), "lost" (a Sync has ended),
-	// "snapshot" (a cursor was of no use) or "repaired".
+	// "snapshot" (a cursor was of no use), "repaired" (a repair has ended that sent
+	// something) or "refused" (the cluster did not take a repair, which is tried again).
 	What string
 	// Why it happened, if there is more to say.
 	Why string
-	// Records is how many were repaired.
+	// Records is how many the repair has sent.
 	Records int
 }
 
@@ -106,9 +107,10 @@ func Join(list *revocation.Denylist, engine Engine, options Options) *Node {
 	n.owed.room = options.Owed
 	n.state.resyncs = make(map[string]int)
 	n.ctx, n.stop = context.WithCancel(context.Background())
+	// First: what is decided on alone until then voids the cursor, which is read after.
+	n.leave = list.Join(n.publish)
 	n.workers.Go(func() { n.keepPublishing(n.ctx) })
 	n.workers.Go(func() { n.keepSynced(n.ctx) })
-	n.leave = list.Join(n.publish)
 	return n
 }
 

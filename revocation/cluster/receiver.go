@@ -231,8 +231,7 @@ var errForgotten = errors.New("more did not reach the cluster than could be reme
 func (r *receiver) makeWhole(seen *seen) {
 	defer r.whole.Store(true)
 	if seen != nil && !r.repaired.Load() {
-		if err := r.repair(seen); err != nil {
-			r.end(fmt.Errorf("repairing: %w", err))
+		if r.repair(seen) != nil {
 			return
 		}
 		r.repaired.Store(true)

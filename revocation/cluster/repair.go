@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
@@ -13,6 +14,10 @@ import (
 // All nodes of a cluster may have to do so at once: each waits a while, and goes
 // through the keys in an order of its own, so that mostly each record is sent by one
 // of them, and the others see it come by.
+//
+// An engine that does not take them, for example as it is full, has much to tell all the
+// same: the Sync goes on, and what was not taken is sent later. The error is that the
+// Sync has ended.
 func (r *receiver) repair(seen *seen) (err error) {
 	// What is forgotten from here on is for the next; what was forgotten before is
 	// stored by the time that the scan begins.
@@ -23,14 +28,30 @@ func (r *receiver) repair(seen *seen) (err error) {
 			}
 		}()
 	}
+	sent := 0
+	defer func() { r.node.repaired(sent) }()
 	sleep(r.ctx, jitter(r.node.options.Spread))
-	for _, p := range pieces() {
-		if err := r.repairPiece(seen, p); err != nil {
-			return err
+	wait := minRetry
+	for left := pieces(); len(left) > 0; {
+		count, err := r.repairPiece(seen, left[0])
+		sent += count
+		switch {
+		case r.ctx.Err() != nil:
+			return context.Cause(r.ctx)
+		case err == nil:
+			left, wait = left[1:], minRetry
+		default:
+			r.node.options.Tell(Event{What: "refused", Why: err.Error()})
+			sleep(r.ctx, jitter(wait))
+			wait = min(2*wait, maxRepairRetry)
 		}
 	}
 	return nil
 }
+
+// maxRepairRetry bounds the time until what was not taken is sent again, which grows
+// and is random: for it a part of the store is read.
+const maxRepairRetry = 10 * time.Second
 
 // piece is the keys from one up to, but not including, another.
 type piece struct{ from, end revocation.Key }
@@ -55,20 +76,21 @@ func pieces() (list []piece) {
 	return list
 }
 
-func (r *receiver) repairPiece(seen *seen, p piece) error {
+func (r *receiver) repairPiece(seen *seen, p piece) (sent int, err error) {
 	for {
 		lacking, next, err := r.lacking(seen, p)
 		if err != nil {
-			return err
+			return sent, err
 		}
 		// Others may have been faster.
 		if lacking = seen.lacks(lacking); len(lacking) > 0 {
 			if err := r.send(seen, lacking); err != nil {
-				return err
+				return sent, err
 			}
+			sent += len(lacking)
 		}
 		if next == nil {
-			return nil
+			return sent, nil
 		}
 		p.from = *next
 	}
@@ -80,7 +102,7 @@ func (r *receiver) send(seen *seen, records []revocation.Record) error {
 	if err := r.node.apply(r.ctx, records); err != nil {
 		return err
 	}
-	r.node.repaired(len(records))
+	r.node.repairs(len(records))
 	ctx, cancel := context.WithTimeout(r.ctx, r.node.options.Silence) // an engine may say it in other words
 	defer cancel()
 	seen.await(ctx, &records[len(records)-1])

@@ -122,10 +122,15 @@ func (n *Node) received(records int) {
 	n.state.received += records
 }
 
-func (n *Node) repaired(records int) {
+// repairs counts what was sent while a repair is under way.
+func (n *Node) repairs(records int) {
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.state.repaired += records
-	n.mu.Unlock()
+}
+
+// repaired tells what a repair has sent, when it ends.
+func (n *Node) repaired(records int) {
 	if records > 0 {
 		n.options.Tell(Event{What: "repaired", Records: records})
 	}

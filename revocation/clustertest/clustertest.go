@@ -87,6 +87,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		{"nodes: a slow store", nodesSlowStore},
 		{"nodes: a storm with restarts", nodesStorm},
 		{"nodes: reopened", nodesReopened},
+		{"nodes: revoked alone while joining", nodesJoined},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -328,3 +328,25 @@ func nodesReopened(f *fixture) {
 		f.Errorf("there was a needless snapshot: %+v", s)
 	}
 }
+
+// nodesJoined has something acknowledged by a node that stands alone, just as it
+// becomes part of the cluster again: the others get it.
+func nodesJoined(f *fixture) {
+	nodes := f.nodes(2)
+	one := nodes[0]
+	one.revoke(record(0))
+	f.wants(nodes, record(0))
+	one.hasCursor(true)
+	one.isLevel()
+	one.leave()
+	storing, joining := make(chan struct{}), make(chan struct{})
+	one.store.setWait(sync.OnceFunc(func() { close(storing); <-joining }))
+	var wg sync.WaitGroup
+	wg.Go(func() { one.revoke(record(1)) })
+	<-storing
+	wg.Go(one.join)
+	time.Sleep(300 * time.Millisecond) // in which a Sync could begin
+	close(joining)
+	wg.Wait()
+	f.wants(nodes, records(0, 2)...)
+}

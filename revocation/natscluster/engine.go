@@ -55,8 +55,10 @@ type Config struct {
 	// MonitorTLS is how those prove who they are, if asked by https; nil is Go's
 	// default.
 	MonitorTLS *tls.Config
-	// Grace is how long beyond its end the stream keeps a record, for nodes whose
-	// clocks are behind; 0 is DefaultGrace.
+	// Leeway is how long beyond its end a record matters to the nodes.
+	Leeway time.Duration
+	// Grace is how long beyond that the stream keeps it, for nodes whose clocks are
+	// behind; 0 is DefaultGrace.
 	Grace time.Duration
 }
 
@@ -120,6 +122,7 @@ func (c *Config) setDefaults() {
 	if c.Grace == 0 {
 		c.Grace = DefaultGrace
 	}
+	c.Leeway, c.Grace = min(c.Leeway, forever), min(c.Grace, forever) // for their sum
 }
 
 func (e *Engine) records() string         { return e.c.Prefix + ".records" }
@@ -151,10 +154,7 @@ func (e *Engine) Apply(ctx context.Context, records []revocation.Record) error {
 			end = records[i].Expires
 		}
 	}
-	life := time.Until(end)
-	if life < forever { // else there may be no longer time
-		life += e.c.Grace
-	}
+	life := min(time.Until(end), forever) + e.c.Leeway + e.c.Grace
 	return e.send(ctx, e.records(), body, life)
 }
 

@@ -3,8 +3,10 @@ package natscluster
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -230,6 +232,50 @@ func TestStreamFull(t *testing.T) {
 	}
 }
 
+// A gateway that has what a full stream lacks goes on serving, and sends it once there
+// is room: it asks neither for everything nor for room again and again.
+func TestStreamFullRepair(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	c := p.config()
+	c.MaxBytes = 1 << 20
+	n := levelNode(t, c)
+	js := operator(t, p.server.ClientURL())
+	stream, err := js.Stream(t.Context(), DefaultStream)
+	check(t, err)
+	next := 0
+	for share := 0.0; share < fullFrom+0.01; next += 100 {
+		n.revoke(records(next, next+100)...)
+		info, err := stream.Info(t.Context())
+		check(t, err)
+		share, _ = filled(info)
+	}
+	check(t, n.Close()) // nobody vouches for the stream
+	list := newList(t)
+	lacking := records(next, next+10)
+	check(t, list.Revoke(t.Context(), lacking...)) // alone
+	var refused atomic.Int32
+	late := join(t, list, c, cluster.Options{
+		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: 300 * time.Millisecond, Settle: 600 * time.Millisecond,
+		Tell: func(e cluster.Event) {
+			if e.What == "refused" {
+				refused.Add(1)
+			}
+		},
+	})
+	eventually(t, "what is lacking is refused", func() bool { return refused.Load() > 1 })
+	late.isLevel()
+	if s := late.State(); s.Syncs != 1 || snapshots(s) != 1 {
+		t.Errorf("the node is %+v; want one sync and one snapshot", s)
+	}
+	config := stream.CachedInfo().Config
+	config.MaxBytes = -1
+	_, err = js.UpdateStream(t.Context(), config)
+	check(t, err)
+	wants(t, []*node{levelNode(t, c)}, lacking...)
+	eventually(t, "a cursor is kept", func() bool { cursor, err := list.Cursor(); return err == nil && cursor != nil })
+}
+
 // A stream that somebody else fills to the brim loses word for a while, and
 // nothing else.
 func TestStreamBrimful(t *testing.T) {
@@ -266,33 +312,51 @@ func TestStreamBrimful(t *testing.T) {
 	wants(t, []*node{levelNode(t, c)}, records(0, 11)...)
 }
 
-// A message lives as long as the last of its records, and one with records that
+// openConnected is an engine that has a connection.
+func openConnected(t *testing.T, c Config) *Engine {
+	t.Helper()
+	e, err := Open(c)
+	check(t, err)
+	t.Cleanup(func() { _ = e.Close() })
+	eventually(t, "there is a connection", func() bool { _, err := e.session(); return err == nil })
+	return e
+}
+
+// A message lives as long as the last of its records matters, and one with records that
 // never end for ever.
 func TestMessageTTL(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, nil)
 	levelNode(t, p.config()) // which makes the stream
-	e, err := Open(p.config())
-	check(t, err)
-	defer func() { _ = e.Close() }()
-	eventually(t, "there is a connection", func() bool { _, err := e.session(); return err == nil })
+	const leeway = 2 * time.Hour
+	c := p.config()
+	c.Leeway = leeway
+	e, boundless := openConnected(t, c), openConnected(t, func() Config {
+		c := c
+		c.Leeway, c.Grace = math.MaxInt64, math.MaxInt64
+		return c
+	}())
 	stream, err := operator(t, p.server.ClientURL()).Stream(t.Context(), DefaultStream)
 	check(t, err)
 	now := time.Now()
 	for _, c := range []struct {
+		by       *Engine
 		expires  time.Time
 		from, to time.Duration // 0 is for ever
 	}{
-		{now.Add(time.Hour), time.Hour + testGrace - time.Minute, time.Hour + testGrace + 2*time.Second},
-		{now.Add(-time.Hour), time.Second, time.Second},
-		{now.Add(forever - time.Hour), forever - 2*time.Hour, forever + testGrace},
-		{now.Add(forever + time.Hour), 0, 0},
-		{now.AddDate(290, 0, 0), 0, 0},
-		{revocation.MaxExpires, 0, 0},
+		{e, now.Add(time.Hour), leeway + time.Hour + testGrace - time.Minute, leeway + time.Hour + testGrace + 2*time.Second},
+		{e, now.Add(-time.Hour), leeway - time.Hour + testGrace - time.Minute, leeway - time.Hour + testGrace + 2*time.Second},
+		{e, now.Add(-4 * time.Hour), time.Second, time.Second},
+		{e, now.Add(forever - 3*time.Hour), forever - 2*time.Hour, forever},
+		{e, now.Add(forever + time.Hour), 0, 0},
+		{e, now.AddDate(290, 0, 0), 0, 0},
+		{e, revocation.MaxExpires, 0, 0},
+		{boundless, now.Add(time.Hour), 0, 0},
+		{boundless, revocation.MaxExpires, 0, 0},
 	} {
 		short, long := record(1), record(2)
-		short.Expires, long.Expires = now.Add(-time.Hour), c.expires
-		check(t, e.Apply(t.Context(), []revocation.Record{long, short}))
+		short.Expires, long.Expires = now.Add(-5*time.Hour), c.expires
+		check(t, c.by.Apply(t.Context(), []revocation.Record{long, short}))
 		m, err := stream.GetLastMsgForSubject(t.Context(), DefaultPrefix+".records")
 		check(t, err)
 		var life time.Duration
