@@ -149,20 +149,24 @@ func (a *App) beat() time.Duration {
 
 // leave lets go of the cluster, which has to come before the denylist is let go.
 // Where that lives on with another cluster, what is decided there is not known here:
-// the cursor would be wrong if this cluster were to come back.
+// the cursor would be wrong if this cluster were to come back. Where it does not, what
+// is still under way is no success: the others would not hear of it.
 func (a *App) leave() error {
 	if a.clusterKey == "" {
 		return nil
 	}
 	key := a.clusterKey
 	a.clusterKey = ""
+	list := a.shared.loaded.Load()
+	users, _ := denylists.References(a.key)
+	if list != nil && users == 1 {
+		list.Join(func(context.Context, []revocation.Record) error { return revocation.ErrClosed })
+	}
 	left, err := memberships.Delete(key)
-	if users, _ := denylists.References(a.key); left && users > 1 {
-		if list := a.shared.loaded.Load(); list != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
-			defer cancel()
-			err = errors.Join(err, list.Receive(ctx, nil, revocation.NoCursor))
-		}
+	if list != nil && users > 1 && left {
+		ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+		defer cancel()
+		err = errors.Join(err, list.Receive(ctx, nil, revocation.NoCursor))
 	}
 	if err != nil {
 		return fmt.Errorf("leaving the cluster: %w", err)

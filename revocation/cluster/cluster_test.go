@@ -188,12 +188,12 @@ func TestOwed(t *testing.T) {
 	if o.count() != 20 || o.forgotten() {
 		t.Fatalf("%d are owed, forgotten: %t", o.count(), o.forgotten())
 	}
-	if list := o.list(); !slices.Equal(list, records(0, 20)) || o.count() != 20 || !o.any() {
+	if list := o.first(); !slices.Equal(list, records(0, 20)) || o.count() != 20 || !o.any() {
 		t.Fatalf("%d of %d are owed", len(list), o.count())
 	}
 	o.add(records(20, 21))
 	o.paid(20)
-	if list := o.list(); !slices.Equal(list, records(20, 21)) {
+	if list := o.first(); !slices.Equal(list, records(20, 21)) {
 		t.Fatalf("after 20 of 21 were paid, %d are owed", len(list))
 	}
 	if o.paid(1); o.any() || o.count() != 0 {

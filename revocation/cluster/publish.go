@@ -192,10 +192,11 @@ func (o *owed) recall() bool {
 	return forgotten
 }
 
-func (o *owed) list() []revocation.Record {
+// first are the first of them, as many as a batch has.
+func (o *owed) first() []revocation.Record {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return slices.Clone(o.records)
+	return slices.Clone(o.records[:min(len(o.records), MaxBatch)])
 }
 
 // paid forgets the first records.
@@ -207,16 +208,25 @@ func (o *owed) paid(count int) {
 	}
 }
 
-// pay sends again what did not reach the cluster. It is owed until it has come by.
+// later puts the first records behind the others.
+func (o *owed) later(count int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.records = slices.Concat(o.records[count:], o.records[:count])
+}
+
+// pay sends again some of what did not reach the cluster. It is owed until it has come
+// by. What was not taken is not tried again before all else.
 func (n *Node) pay(ctx context.Context) error {
-	records := n.owed.list()
+	records := n.owed.first()
 	if len(records) == 0 {
 		return nil
 	}
 	p := &publication{records: records, came: make(chan struct{})}
 	n.awaited.add(p)
 	defer n.awaited.forget(p)
-	if err := n.applyAll(ctx, records); err != nil {
+	if err := n.apply(ctx, records); err != nil {
+		n.owed.later(len(records))
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)

@@ -33,8 +33,8 @@ type receiver struct {
 	answering atomic.Bool   // an answer is about to be sent
 	early     chan struct{} // has a heartbeat sent at once
 
-	whole    atomic.Bool // makeWhole does not run
-	repaired atomic.Bool // it has sent all that was lacking
+	repaired atomic.Bool // makeWhole has sent all that was lacking
+	paying   atomic.Bool // pay runs
 
 	busy     atomic.Bool  // with what was delivered: then the engine has to wait
 	progress atomic.Int64 // when something was delivered last, since the node's base
@@ -174,11 +174,14 @@ func (r *receiver) Beat(beat uint64) error {
 	if r.seen == nil && r.node.owed.forgotten() {
 		return errForgotten
 	}
-	if !r.level || r.node.owed.count() > 0 && r.whole.Load() {
+	if !r.level {
 		r.level = true
-		r.whole.Store(false)
-		seen := r.seen
-		r.helpers.Go(func() { r.makeWhole(seen) })
+		if seen := r.seen; seen != nil {
+			r.helpers.Go(func() { r.makeWhole(seen) })
+		}
+	}
+	if r.node.owed.count() > 0 && r.paying.CompareAndSwap(false, true) {
+		r.helpers.Go(r.pay)
 	}
 	// What was repaired has come by before a heartbeat that was sent later. Only then
 	// the cursor stands behind it, and it would be found out if it were lost again.
@@ -226,20 +229,26 @@ func (r *receiver) answer() {
 // shows what it lacks.
 var errForgotten = errors.New("more did not reach the cluster than could be remembered")
 
-// makeWhole sends the cluster what it lacks, once the node is level: all of it, if
-// it is known what the feed has, and what did not reach it before.
+// makeWhole sends the cluster what it lacks of all that this node knows.
 func (r *receiver) makeWhole(seen *seen) {
-	defer r.whole.Store(true)
-	if seen != nil && !r.repaired.Load() {
-		if r.repair(seen) != nil {
-			return
-		}
+	if r.repair(seen) == nil {
 		r.repaired.Store(true)
 		r.repairing.Store(false)
 	}
-	// What is still owed is sent with the next heartbeat: an engine that takes nothing
-	// more has much to tell all the same.
-	_ = r.node.pay(r.ctx)
+}
+
+// pay sends what did not reach the cluster before.
+func (r *receiver) pay() {
+	defer r.paying.Store(false)
+	wait := minRetry
+	for r.ctx.Err() == nil && r.node.owed.count() > 0 {
+		if r.node.pay(r.ctx) == nil {
+			wait = minRetry
+			continue
+		}
+		sleep(r.ctx, jitter(wait))
+		wait = min(2*wait, maxRefused)
+	}
 }
 
 var errSilence = errors.New("the engine has been silent")

@@ -40,18 +40,19 @@ func (r *receiver) repair(seen *seen) (err error) {
 			return context.Cause(r.ctx)
 		case err == nil:
 			left, wait = left[1:], minRetry
-		default:
+		default: // the others first
 			r.node.options.Tell(Event{What: "refused", Why: err.Error()})
+			left = append(left[1:], left[0])
 			sleep(r.ctx, jitter(wait))
-			wait = min(2*wait, maxRepairRetry)
+			wait = min(2*wait, maxRefused)
 		}
 	}
 	return nil
 }
 
-// maxRepairRetry bounds the time until what was not taken is sent again, which grows
-// and is random: for it a part of the store is read.
-const maxRepairRetry = 10 * time.Second
+// maxRefused bounds the time until something else is sent after something was not
+// taken, which grows and is random.
+const maxRefused = 5 * time.Second
 
 // piece is the keys from one up to, but not including, another.
 type piece struct{ from, end revocation.Key }

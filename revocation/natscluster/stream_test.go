@@ -276,6 +276,40 @@ func TestStreamFullRepair(t *testing.T) {
 	eventually(t, "a cursor is kept", func() bool { cursor, err := list.Cursor(); return err == nil && cursor != nil })
 }
 
+// What did not reach the cluster is sent in portions, and that one is not taken makes
+// nobody send the others again and again.
+func TestOwedPortions(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	n := levelNode(t, p.config())
+	js := operator(t, p.server.ClientURL())
+	stream, err := js.Stream(t.Context(), DefaultStream)
+	check(t, err)
+	config := stream.CachedInfo().Config
+	config.MaxMsgSize = 2048
+	_, err = js.UpdateStream(t.Context(), config)
+	check(t, err)
+	p.Stop()
+	large := record(0)
+	large.Reason = strings.Repeat("r", revocation.MaxText)
+	large.By = strings.Repeat("b", revocation.MaxText)
+	const count = 2 * cluster.MaxBatch
+	for _, list := range [][]revocation.Record{records(1, 1+count), {large}} {
+		if err := n.list.Revoke(t.Context(), list...); !errors.Is(err, revocation.ErrAway) {
+			t.Fatalf("Revoke = %v; want ErrAway", err)
+		}
+	}
+	p.Start()
+	eventually(t, "all but one were sent", func() bool { return n.State().Owed == 1 })
+	n.isLevel()
+	before := n.State().Received
+	time.Sleep(time.Second) // 20 heartbeats
+	if again := n.State().Received - before; again > 0 {
+		t.Errorf("%d records were sent again", again)
+	}
+	wants(t, []*node{levelNode(t, p.config())}, records(1, 1+count)...)
+}
+
 // A stream that somebody else fills to the brim loses word for a while, and
 // nothing else.
 func TestStreamBrimful(t *testing.T) {
