@@ -35,6 +35,12 @@ type Place interface {
 	// Left counts what engines hold at the server: connections, consumers and the
 	// like.
 	Left() int
+	// Came is how many bytes have come from the server to one of those engines.
+	Came(cluster.Engine) uint64
+
+	// Spoil gives the running server a setting with which it may lose what it has
+	// acknowledged, until mend is called.
+	Spoil() (mend func())
 }
 
 // Run runs the whole suite. For each of its tests it asks for a new place.
@@ -50,6 +56,8 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		{"a shorter end and a lower version never win", neverLess},
 		{"a storm during a snapshot loses nothing", stormDuringSnapshot},
 		{"a slow receiver loses nothing", slowReceiver},
+		{"what comes ahead of a slow receiver is bounded", boundedAhead},
+		{"dangerous settings are reported", settingsReported},
 		{"heartbeats follow what was acknowledged", beatsFollow},
 		{"heartbeats are their own node's", beatsAreOwn},
 		{"notes are everybody's", notesAreEverybodys},

@@ -101,6 +101,22 @@ func (p *place) Open() (cluster.Engine, error) { return Open(p.config()) }
 
 func (p *place) Grace() time.Duration { return testGrace }
 
+func (p *place) Came(e cluster.Engine) uint64 { return e.(*Engine).conn.Load().Stats().InBytes }
+
+func (p *place) Spoil() (mend func()) {
+	js := operator(p.t, p.server.ClientURL())
+	keepFor := func(age time.Duration) {
+		stream, err := js.Stream(p.t.Context(), DefaultStream)
+		check(p.t, err)
+		c := stream.CachedInfo().Config
+		c.MaxAge = age
+		_, err = js.UpdateStream(p.t.Context(), c)
+		check(p.t, err)
+	}
+	keepFor(time.Hour)
+	return func() { keepFor(0) }
+}
+
 func (p *place) Left() int {
 	info, err := p.server.Jsz(nil)
 	if err != nil {

@@ -22,8 +22,8 @@ func (j *judge) report(g *gateway, e *Event) {
 	for i := range g.cuts {
 		j.reportInCut(&g.cuts[i], e)
 	}
-	if !e.Ready && !j.disturbed(e) && !g.restarting(e) {
-		j.violated(Available, e, "it was not ready, and nothing had happened")
+	if !e.Ready && !j.disturbed(e) && !g.restarting(e) && (!e.Stale || e.Begin-word > limit+slow) {
+		j.violated(Available, e, "it was not ready for long, and nothing had happened")
 	}
 }
 
