@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
@@ -34,7 +33,7 @@ type receiver struct {
 	early     chan struct{} // has a heartbeat sent at once
 
 	repaired atomic.Bool // makeWhole has sent all that was lacking
-	paying   atomic.Bool // pay runs
+	paying   atomic.Bool // payAll runs
 
 	busy     atomic.Bool  // with what was delivered: then the engine has to wait
 	progress atomic.Int64 // when something was delivered last, since the node's base
@@ -42,15 +41,6 @@ type receiver struct {
 	mu   sync.Mutex
 	sent map[uint64]heartbeat // those that have not come by
 }
-
-type heartbeat struct {
-	sent     moment
-	repaired bool // that it was sent after the repair
-}
-
-// maxSent bounds how many heartbeats are waited for: of those that come even
-// later nothing is learned.
-const maxSent = 1024
 
 func newReceiver(ctx context.Context, n *Node) *receiver {
 	n.begun()
@@ -181,7 +171,7 @@ func (r *receiver) Beat(beat uint64) error {
 		}
 	}
 	if r.node.owed.count() > 0 && r.paying.CompareAndSwap(false, true) {
-		r.helpers.Go(r.pay)
+		r.helpers.Go(r.payAll)
 	}
 	// What was repaired has come by before a heartbeat that was sent later. Only then
 	// the cursor stands behind it, and it would be found out if it were lost again.
@@ -234,89 +224,5 @@ func (r *receiver) makeWhole(seen *seen) {
 	if r.repair(seen) == nil {
 		r.repaired.Store(true)
 		r.repairing.Store(false)
-	}
-}
-
-// pay sends what did not reach the cluster before.
-func (r *receiver) pay() {
-	defer r.paying.Store(false)
-	wait := minRetry
-	for r.ctx.Err() == nil && r.node.owed.count() > 0 {
-		if r.node.pay(r.ctx) == nil {
-			wait = minRetry
-			continue
-		}
-		sleep(r.ctx, jitter(wait))
-		wait = min(2*wait, maxRefused)
-	}
-}
-
-var errSilence = errors.New("the engine has been silent")
-
-// keepBeating sends heartbeats until ctx ends, and ends the Sync if nothing comes
-// of them. One that could not be sent is followed sooner: the node is level only
-// once one has come by.
-func (r *receiver) keepBeating() {
-	options := &r.node.options
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for beat := rand.Uint64(); ; beat++ {
-		began := r.node.elapsed()
-		err := r.beat(r.ctx, beat)
-		wait := min(max(options.Beat, unhurried*(r.node.elapsed()-began)), options.Silence/3)
-		if err != nil {
-			wait /= 4
-		} else {
-			r.say(r.ctx)
-		}
-		timer.Reset(wait)
-		select {
-		case <-r.ctx.Done():
-			return
-		case <-r.early:
-		case <-timer.C:
-		}
-		if !r.busy.Load() && r.node.elapsed()-time.Duration(r.progress.Load()) > options.Silence {
-			r.end(silent(err))
-			return
-		}
-	}
-}
-
-// unhurried is how many times as long as a heartbeat takes the time to the next is at
-// least, up to a third of Options.Silence: an engine that is slow is not kept so by the
-// heartbeats of many nodes.
-const unhurried = 8
-
-// silent is why a Sync of which nothing came has ended: also that the last
-// heartbeat failed, if it did.
-func silent(beat error) error {
-	if beat == nil {
-		return errSilence
-	}
-	return fmt.Errorf("%w: %w", errSilence, beat)
-}
-
-// beat sends one. That it fails shows in that none comes by, and says why.
-func (r *receiver) beat(ctx context.Context, beat uint64) error {
-	r.mu.Lock()
-	if len(r.sent) >= maxSent {
-		clear(r.sent)
-	}
-	r.sent[beat] = heartbeat{sent: r.node.clock(), repaired: r.repaired.Load()}
-	r.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, r.node.options.Silence)
-	defer cancel()
-	return r.node.engine.Beat(ctx, beat)
-}
-
-// say tells the other nodes what they have to know of this one.
-func (r *receiver) say(ctx context.Context) {
-	since := r.node.elapsed() - r.node.options.Beat
-	if r.repairing.Load() && !r.doubt.said(since) {
-		r.node.tell(ctx, noteRepairing, r.doubt.self)
-	}
-	if question, asks := r.doubt.question(since); asks {
-		r.node.tell(ctx, noteQuestion, question)
 	}
 }
