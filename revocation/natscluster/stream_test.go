@@ -307,7 +307,12 @@ func TestOwedPortions(t *testing.T) {
 	if again := n.State().Received - before; again > 0 {
 		t.Errorf("%d records were sent again", again)
 	}
-	wants(t, []*node{levelNode(t, p.config())}, records(1, 1+count)...)
+	// A node that is new waits until the last is there as well.
+	js = operator(t, p.server.ClientURL())
+	config.MaxMsgSize = -1
+	_, err = js.UpdateStream(t.Context(), config)
+	check(t, err)
+	wants(t, []*node{levelNode(t, p.config())}, append(records(1, 1+count), large)...)
 }
 
 // A stream that somebody else fills to the brim loses word for a while, and
