@@ -50,6 +50,7 @@ func (e *Engine) unwise(info *jetstream.StreamInfo) (warnings []string) {
 		{c.SubjectDeleteMarkerTTL > 0, "subject_delete_marker_ttl has the server put in what is no revocation, in the place of what was before: set it to 0"},
 		{c.MaxMsgsPerSubject > 0, "max_msgs_per_subject removes revocations, or refuses them: set it to -1"},
 		{c.MaxMsgSize > 0 && c.MaxMsgSize < minMessage, fmt.Sprintf("max_msg_size may be too small for a single revocation: set it to %d or more, or to -1", minMessage)},
+		{e.payload() < minMessage, fmt.Sprintf("the server's max_payload may be too small for a single revocation: set it to %d or more", minMessage)},
 		{!c.DenyPurge || !c.DenyDelete, "running gateways do not notice what is removed from it: make it anew with deny_delete and deny_purge"},
 		{c.MaxConsumers > 0 && info.State.Consumers*5 >= c.MaxConsumers*4, fmt.Sprintf("it has %d of the %d consumers that it allows, and each gateway that comes back needs one more for a while: set max_consumers to -1", info.State.Consumers, c.MaxConsumers)},
 	} {
@@ -58,6 +59,14 @@ func (e *Engine) unwise(info *jetstream.StreamInfo) (warnings []string) {
 		}
 	}
 	return warnings
+}
+
+// payload is how large a message the server takes, as it said when it was connected.
+func (e *Engine) payload() int64 {
+	if conn := e.conn.Load(); conn != nil {
+		return conn.MaxPayload()
+	}
+	return minMessage // unknown
 }
 
 // minMessage is more than any one record with what is around it.

@@ -165,6 +165,16 @@ func TestMaxPayload(t *testing.T) {
 	wants(t, nodes, list...)
 }
 
+// A max_payload that is too small for some records is reported.
+func TestMaxPayloadTooSmall(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, func(o *server.Options) { o.MaxPayload = 6 << 10 })
+	n := levelNode(t, p.config())
+	if w := strings.Join(n.State().Warnings, "\n"); !strings.Contains(w, "max_payload") {
+		t.Errorf("the warnings are %q", w)
+	}
+}
+
 // A full stream takes no more records, says so, forgets nothing, and goes on
 // taking heartbeats: nobody is stale for it.
 func TestStreamFull(t *testing.T) {
