@@ -60,3 +60,12 @@ type Batch struct {
 	// dropped: one of the batch replaces it.
 	Forgotten time.Time
 }
+
+// Merged is what stands for a record of the batch where another of its key is stored:
+// the [Merge] of both, unless that one is forgotten.
+func (b *Batch) Merged(stored, r Record) Record {
+	if stored.Expires.Before(b.Forgotten) {
+		return r
+	}
+	return Merge(stored, r)
+}

@@ -126,9 +126,7 @@ func apply(tx *bbolt.Tx, batch revocation.Batch) (changed bool, err error) {
 			if err != nil {
 				return false, err
 			}
-			if !old.Expires.Before(batch.Forgotten) {
-				r = revocation.Merge(old, r)
-			}
+			r = batch.Merged(old, r)
 		}
 		value := r.AppendValue(nil)
 		if stored != nil && bytes.Equal(stored, value) {

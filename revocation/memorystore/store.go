@@ -91,7 +91,7 @@ func (s *Store) Put(ctx context.Context, batch revocation.Batch) error {
 	m := s.memory
 	for rest := batch.Records; len(rest) > 0; {
 		some := rest[:min(len(rest), putChunk)]
-		if err := m.put(some, batch.Forgotten); err != nil {
+		if err := m.put(&batch, some); err != nil {
 			return err
 		}
 		rest = rest[len(some):]
@@ -104,7 +104,8 @@ func (s *Store) Put(ctx context.Context, batch revocation.Batch) error {
 	return nil
 }
 
-func (m *Memory) put(records []revocation.Record, forgotten time.Time) error {
+// put stores some of the records of a batch.
+func (m *Memory) put(batch *revocation.Batch, records []revocation.Record) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var value []byte
@@ -121,10 +122,8 @@ func (m *Memory) put(records []revocation.Record, forgotten time.Time) error {
 		if err != nil {
 			return err
 		}
-		if !old.Expires.Before(forgotten) {
-			merged := revocation.Merge(old, records[i])
-			set(&merged)
-		}
+		merged := batch.Merged(old, records[i])
+		set(&merged)
 	}
 	return nil
 }
