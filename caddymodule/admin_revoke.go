@@ -66,7 +66,7 @@ func (c *call) change(by revocation.Decision, do func(context.Context) ([]revoca
 		records[i].By, records[i].Operator, records[i].Reason = cmp.Or(by.By, operator.DefaultBy), true, by.Reason
 	}
 	c.app.audit(ctx, wayAdmin, records...)
-	if err == nil && running() != c.list {
+	if _, list := running(); err == nil && list != c.list {
 		return nil, errReloading // which may not know of it
 	}
 	return answer, err

@@ -221,10 +221,8 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request) gate.Decision {
 	decision := h.check(app, list, w, r)
 	if errors.Is(decision.Err, revocation.ErrClosed) || decision.Err == errStale {
 		// A reload came in between, or this configuration only starts.
-		if active := runningApp(); active != nil && active != app {
-			if list := active.shared.loaded.Load(); list != nil {
-				decision = h.check(active, list, w, r)
-			}
+		if active, list := running(); list != nil && active != app {
+			decision = h.check(active, list, w, r)
 		}
 	}
 	if decision.Err == errStale && h.allows() {
@@ -259,10 +257,8 @@ func (h *Handler) allows() bool {
 // answer, and where it never will, it answers as that one does.
 func (h *Handler) checking(ctx context.Context) (*App, *revocation.Denylist, error) {
 	if h.app.shared.loaded.Load() == nil {
-		if active := runningApp(); active != nil {
-			if list := active.shared.loaded.Load(); list != nil {
-				return active, list, nil
-			}
+		if active, list := running(); list != nil {
+			return active, list, nil
 		}
 	}
 	list, err := h.app.denylist(ctx)
@@ -273,7 +269,7 @@ func (h *Handler) checking(ctx context.Context) (*App, *revocation.Denylist, err
 // runs. In one that only starts, or has been replaced, a revocation in a denylist
 // of its own would be forgotten, and so is not promised.
 func (h *Handler) revoking(ctx context.Context) (*revocation.Denylist, error) {
-	active := running()
+	_, active := running()
 	if active != nil && active != h.app.shared.loaded.Load() {
 		return nil, errReloading
 	}

@@ -56,13 +56,13 @@ func release(key string) error {
 	return err
 }
 
-// running returns the denylist of the configuration that runs, or nil before
-// the first one does.
-func running() *revocation.Denylist {
-	if app := runningApp(); app != nil {
-		return app.shared.loaded.Load()
+// running returns the app of the configuration that runs, with its denylist, which is
+// nil before the first one does.
+func running() (app *App, list *revocation.Denylist) {
+	if app = runningApp(); app != nil {
+		list = app.shared.loaded.Load()
 	}
-	return nil
+	return app, list
 }
 
 // runningApp returns the app of the configuration that runs, or nil.
