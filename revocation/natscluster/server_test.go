@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/cluster"
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/clustertest"
@@ -104,17 +105,23 @@ func (p *place) Grace() time.Duration { return testGrace }
 func (p *place) Came(e cluster.Engine) uint64 { return e.(*Engine).conn.Load().Stats().InBytes }
 
 func (p *place) Spoil() (mend func()) {
-	js := operator(p.t, p.server.ClientURL())
 	keepFor := func(age time.Duration) {
-		stream, err := js.Stream(p.t.Context(), DefaultStream)
-		check(p.t, err)
-		c := stream.CachedInfo().Config
-		c.MaxAge = age
-		_, err = js.UpdateStream(p.t.Context(), c)
-		check(p.t, err)
+		p.changeStream(func(c *jetstream.StreamConfig) { c.MaxAge = age })
 	}
 	keepFor(time.Hour)
 	return func() { keepFor(0) }
+}
+
+// changeStream changes the stream as an operator would.
+func (p *place) changeStream(change func(*jetstream.StreamConfig)) {
+	p.t.Helper()
+	js := operator(p.t, p.server.ClientURL())
+	stream, err := js.Stream(p.t.Context(), DefaultStream)
+	check(p.t, err)
+	config := stream.CachedInfo().Config
+	change(&config)
+	_, err = js.UpdateStream(p.t.Context(), config)
+	check(p.t, err)
 }
 
 func (p *place) Left() int {

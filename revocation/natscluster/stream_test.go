@@ -229,13 +229,7 @@ func TestStreamFull(t *testing.T) {
 		t.Errorf("the node is %+v; want 1 owed and %d syncs", s, syncs)
 	}
 	// With room again, all goes on, and what did not fit is sent again.
-	js := operator(t, p.server.ClientURL())
-	stream, err := js.Stream(t.Context(), DefaultStream)
-	check(t, err)
-	config := stream.CachedInfo().Config
-	config.MaxBytes = -1
-	_, err = js.UpdateStream(t.Context(), config)
-	check(t, err)
+	p.changeStream(func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
 	wants(t, []*node{nodes[1], levelNode(t, c)}, known...)
 	if w := n.State().Warnings; len(w) > 0 {
 		t.Errorf("the warnings are %q", w)
@@ -278,10 +272,7 @@ func TestStreamFullRepair(t *testing.T) {
 	if s := late.State(); s.Syncs != 1 || snapshots(s) != 1 {
 		t.Errorf("the node is %+v; want one sync and one snapshot", s)
 	}
-	config := stream.CachedInfo().Config
-	config.MaxBytes = -1
-	_, err = js.UpdateStream(t.Context(), config)
-	check(t, err)
+	p.changeStream(func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
 	wants(t, []*node{levelNode(t, c)}, lacking...)
 	eventually(t, "a cursor is kept", func() bool { cursor, err := list.Cursor(); return err == nil && cursor != nil })
 }
@@ -292,13 +283,7 @@ func TestOwedPortions(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, nil)
 	n := levelNode(t, p.config())
-	js := operator(t, p.server.ClientURL())
-	stream, err := js.Stream(t.Context(), DefaultStream)
-	check(t, err)
-	config := stream.CachedInfo().Config
-	config.MaxMsgSize = 2048
-	_, err = js.UpdateStream(t.Context(), config)
-	check(t, err)
+	p.changeStream(func(c *jetstream.StreamConfig) { c.MaxMsgSize = 2048 })
 	p.Stop()
 	large := record(0)
 	large.Reason = strings.Repeat("r", revocation.MaxText)
@@ -318,10 +303,7 @@ func TestOwedPortions(t *testing.T) {
 		t.Errorf("%d records were sent again", again)
 	}
 	// A node that is new waits until the last is there as well.
-	js = operator(t, p.server.ClientURL())
-	config.MaxMsgSize = -1
-	_, err = js.UpdateStream(t.Context(), config)
-	check(t, err)
+	p.changeStream(func(c *jetstream.StreamConfig) { c.MaxMsgSize = -1 })
 	wants(t, []*node{levelNode(t, p.config())}, append(records(1, 1+count), large)...)
 }
 
@@ -351,12 +333,7 @@ func TestStreamBrimful(t *testing.T) {
 		s := n.State()
 		return strings.Contains(s.Lost, ErrFull.Error()) && strings.Contains(fmt.Sprint(s.Warnings), "it is full to")
 	})
-	stream, err := js.Stream(t.Context(), DefaultStream)
-	check(t, err)
-	config := stream.CachedInfo().Config
-	config.MaxBytes = 1 << 20
-	_, err = js.UpdateStream(t.Context(), config)
-	check(t, err)
+	p.changeStream(func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 })
 	n.isLevel()
 	wants(t, []*node{levelNode(t, c)}, records(0, 11)...)
 }
@@ -514,13 +491,7 @@ func TestStreamSealed(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, nil)
 	n := levelNode(t, p.config())
-	js := operator(t, p.server.ClientURL())
-	stream, err := js.Stream(t.Context(), DefaultStream)
-	check(t, err)
-	config := stream.CachedInfo().Config
-	config.Sealed = true
-	_, err = js.UpdateStream(t.Context(), config)
-	check(t, err)
+	p.changeStream(func(c *jetstream.StreamConfig) { c.Sealed = true })
 	eventually(t, "the node says so", func() bool { s := n.State(); return !s.Level && strings.Contains(s.Lost, "sealed") })
 }
 
