@@ -307,7 +307,8 @@ func (c *caddy) settle() (err error) {
 }
 
 // ports are below those that the system gives to outgoing connections, so that
-// one that was free stays free until it is used.
+// one that was free stays free until it is used. Nobody listens to find out: a
+// process that is started meanwhile would have the listener too, for a moment.
 var nextPort = func() *atomic.Int64 {
 	var n atomic.Int64
 	n.Store(int64(15000 + rand.IntN(10000)))
@@ -318,12 +319,11 @@ func freePort(t *testing.T) string {
 	t.Helper()
 	for range 1000 {
 		port := fmt.Sprint(nextPort.Add(1))
-		listener, err := net.Listen("tcp", ":"+port)
+		conn, err := net.Dial("tcp", "localhost:"+port)
 		if err != nil {
-			continue
+			return port
 		}
-		_ = listener.Close()
-		return port
+		_ = conn.Close()
 	}
 	t.Fatal("no port is free")
 	return ""

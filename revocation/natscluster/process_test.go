@@ -3,12 +3,14 @@ package natscluster
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,18 +88,31 @@ func (p *process) kill() {
 	_ = p.cmd.Wait()
 }
 
-// freePorts are ports that nobody listens on.
+// ports are below those that the system gives to outgoing connections, so that one
+// that was free stays free while a server is away.
+var nextPort = func() *atomic.Int64 {
+	var n atomic.Int64
+	n.Store(int64(10000 + rand.IntN(4000)))
+	return &n
+}()
+
+// freePorts are ports that nobody listens on. It does not listen to find out: a
+// process that is started meanwhile would have the listener too, for a moment.
 func freePorts(t testing.TB, count int) (ports []int) {
 	t.Helper()
-	for range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for range 1000 {
+		port := int(nextPort.Add(1))
+		conn, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port))
+		if err == nil {
+			_ = conn.Close()
+			continue
 		}
-		defer func() { _ = l.Close() }()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if ports = append(ports, port); len(ports) == count {
+			return ports
+		}
 	}
-	return ports
+	t.Fatal("no port is free")
+	return nil
 }
 
 // newProcesses are servers of one cluster.

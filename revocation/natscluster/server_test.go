@@ -32,7 +32,7 @@ const testGrace = 2 * time.Second
 
 func newPlace(t testing.TB, change func(*server.Options)) *place {
 	t.Helper()
-	p := &place{t: t, dir: t.TempDir(), port: -1, change: change}
+	p := &place{t: t, dir: t.TempDir(), port: freePorts(t, 1)[0], change: change}
 	p.Start()
 	t.Cleanup(p.Stop)
 	return p
@@ -53,7 +53,6 @@ func (p *place) Start() {
 		p.change(options)
 	}
 	p.server = startServer(p.t, options)
-	p.port = options.Port // which it chose
 }
 
 // startServer runs a NATS server in this process.

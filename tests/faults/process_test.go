@@ -118,7 +118,8 @@ func (l *logs) String() string {
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
 
 // ports are below those that the system gives to outgoing connections, so that one
-// that was free stays free while a process is away.
+// that was free stays free while a process is away. Nobody listens to find out: a
+// process that is started meanwhile would have the listener too, for a moment.
 var nextPort = func() *atomic.Int64 {
 	var n atomic.Int64
 	n.Store(int64(25500 + rand.IntN(6000)))
@@ -129,12 +130,11 @@ func freePort(t *testing.T) int {
 	t.Helper()
 	for range 1000 {
 		port := int(nextPort.Add(1))
-		listener, err := net.Listen("tcp", local(port))
+		conn, err := net.Dial("tcp", local(port))
 		if err != nil {
-			continue
+			return port
 		}
-		_ = listener.Close()
-		return port
+		_ = conn.Close()
 	}
 	t.Fatal("no port is free")
 	return 0

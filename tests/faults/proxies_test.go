@@ -32,7 +32,7 @@ type way struct {
 // to opens a way to a port.
 func (p *proxies) to(name string, port int) *way {
 	p.t.Helper()
-	proxy := toxiproxy.NewProxy(p.server, name, local(freePort(p.t)), local(port))
+	proxy := toxiproxy.NewProxy(p.server, name, local(0), local(port))
 	if err := proxy.Start(); err != nil {
 		p.t.Fatal(err)
 	}
