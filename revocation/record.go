@@ -196,5 +196,8 @@ func (r *Record) covers(issued time.Time) bool {
 
 // Compare orders keys as their bytes do, which is the order of [Store.Scan].
 func (k Key) Compare(other Key) int {
-	return cmp.Or(cmp.Compare(k.Kind, other.Kind), bytes.Compare(k.Digest[:], other.Digest[:]))
+	if k.Kind != other.Kind {
+		return cmp.Compare(k.Kind, other.Kind)
+	}
+	return bytes.Compare(k.Digest[:], other.Digest[:])
 }

@@ -56,6 +56,10 @@ type Batch struct {
 	// Cursor replaces the stored cursor unless it is nil. It is opaque to the
 	// store.
 	Cursor []byte
+	// Lazy has Put return as soon as Get, Scan and Cursor show the batch. It becomes
+	// durable within moments, together with its cursor, after all that was put before
+	// it and no later than what is put after it. Close makes it durable too.
+	Lazy bool
 	// Forgotten is the time before which a stored record that expires is as good as
 	// dropped: one of the batch replaces it.
 	Forgotten time.Time

@@ -1,11 +1,9 @@
 package boltstore
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"slices"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -24,8 +22,15 @@ type put struct {
 	result chan error // has room for the one answer
 }
 
-// Put makes a batch durable, in one commit with whatever else waits.
+// Put makes a batch durable, in one commit with whatever else waits. Its records are
+// appended to a journal, which a commit can do with a few pages, whatever their keys
+// are; many are put in place at once.
 func (s *Store) Put(ctx context.Context, batch revocation.Batch) error {
+	if batch.Lazy && ctx.Err() == nil {
+		if done, err := s.putLate(batch); done {
+			return err
+		}
+	}
 	p := &put{batch: batch, ctx: ctx, result: make(chan error, 1)}
 	if err := s.queue(p); err != nil {
 		return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
@@ -54,32 +59,57 @@ func (s *Store) queue(p *put) error {
 	}
 }
 
-// commit takes what has queued up while the last commit ran, and commits it
-// together: nobody waits for company, and company costs nothing.
+// commit takes what has queued up while the last commit ran, and commits it together:
+// nobody waits for company, and company costs nothing. In between, it writes what was
+// put lazily, and moves what was appended.
 func (s *Store) commit() {
 	defer close(s.done)
-	for first := range s.puts {
-		puts := s.gather(first)
-		err := s.write(func(tx *bbolt.Tx) (changed bool, err error) {
-			for _, p := range puts {
-				changedHere, err := apply(tx, p.batch)
-				if err != nil {
-					return false, err
-				}
-				changed = changed || changedHere
+	moving := newMover(s)
+	var late <-chan time.Time // when to write that; nil if nothing is late
+	for {
+		select {
+		case first, ok := <-s.puts:
+			if !ok {
+				s.unwritten = s.writeLate()
+				return
 			}
-			return changed, nil
-		})
-		for _, p := range puts {
-			p.result <- err
+			_ = s.commitAll(s.gather(first))
+			moving.begin()
+		case <-s.late:
+			if late == nil {
+				late = time.After(lateTime)
+			}
+		case <-late:
+			if late = nil; s.writeLate() != nil {
+				late = time.After(retryTime)
+			}
+			moving.begin()
+		case <-moving.next:
+			moving.step()
 		}
 	}
 }
 
+// commitAll commits puts that have a number of records together, and what is late.
+func (s *Store) commitAll(puts []*put, records int) error {
+	var e *edit
+	err := s.write(func(tx *bbolt.Tx) (bool, error) {
+		e = s.edit(tx, records)
+		for _, p := range puts {
+			if err := e.put(p.batch); err != nil {
+				return false, err
+			}
+		}
+		return e.write()
+	}, func() { e.written() })
+	for _, p := range puts {
+		p.result <- err
+	}
+	return err
+}
+
 // gather takes the waiting puts, and answers those whose callers have gone.
-func (s *Store) gather(first *put) []*put {
-	var puts []*put
-	records := 0
+func (s *Store) gather(first *put) (puts []*put, records int) {
 	take := func(p *put) {
 		if err := p.ctx.Err(); err != nil {
 			p.result <- fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
@@ -93,136 +123,12 @@ func (s *Store) gather(first *put) []*put {
 		select {
 		case p, ok := <-s.puts:
 			if !ok {
-				return puts
+				return puts, records
 			}
 			take(p)
 		default:
-			return puts
+			return puts, records
 		}
 	}
-	return puts
-}
-
-// inOrder are the records in the order of their keys, in which bbolt comes to each
-// page once only.
-func inOrder(records []revocation.Record) []*revocation.Record {
-	list := make([]*revocation.Record, len(records))
-	for i := range records {
-		list[i] = &records[i]
-	}
-	slices.SortFunc(list, func(a, b *revocation.Record) int { return a.Key.Compare(b.Key) })
-	return list
-}
-
-// apply enters a batch into a transaction and says whether that changed anything.
-func apply(tx *bbolt.Tx, batch revocation.Batch) (changed bool, err error) {
-	bucket := tx.Bucket(recordsBucket)
-	for _, record := range inOrder(batch.Records) {
-		r := *record
-		key := r.Key.Bytes()
-		stored := bucket.Get(key[:])
-		if stored != nil {
-			old, err := revocation.ParseRecord(r.Key, stored)
-			if err != nil {
-				return false, err
-			}
-			r = batch.Merged(old, r)
-		}
-		value := r.AppendValue(nil)
-		if stored != nil && bytes.Equal(stored, value) {
-			continue
-		}
-		if err := bucket.Put(key[:], value); err != nil {
-			return false, err
-		}
-		changed = true
-	}
-	if batch.Cursor != nil {
-		changed = true
-		err = tx.Bucket(metaBucket).Put(cursorKey, batch.Cursor)
-	}
-	return changed, err
-}
-
-// write runs f in a transaction and commits what it changed: a record that is
-// stored already costs no commit. Its error wraps ErrNotStored unless the change
-// may have become durable all the same.
-func (s *Store) write(f func(*bbolt.Tx) (changed bool, err error)) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	if err := s.broken.Load(); err != nil {
-		return fmt.Errorf("%w: %w", revocation.ErrNotStored, *err)
-	}
-	if err := s.sameFile(); err != nil {
-		return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
-	}
-	tried, panicked := 0, true
-	err := guard(func() error {
-		err := s.update(func(tx *bbolt.Tx) (bool, error) {
-			tried = tx.ID()
-			return f(tx)
-		})
-		panicked = false
-		return err
-	})
-	if err == nil {
-		return nil
-	}
-	// What failed before the meta page was written left nothing behind, for
-	// example where the disk is full, and can be tried again. What failed after
-	// that can be seen by readers though it may not be durable, and nobody knows
-	// what the disk will have kept: from then on the file is only read. So it is
-	// after a panic, which can leave bbolt with a wrong list of free pages.
-	seen, viewErr := s.transaction()
-	unknown := tried > 0 && (viewErr != nil || seen >= tried)
-	if unknown || panicked {
-		err = fmt.Errorf("a commit failed halfway, so that %s must be reopened before it can be written again: %w", s.path, err)
-		s.broken.Store(&err)
-	}
-	if unknown {
-		return err
-	}
-	return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
-}
-
-// update is as bbolt's method of that name, except that after a panic it just
-// lets go of the transaction. bbolt would read its list of free pages anew, and
-// where that panics too, keep the lock for ever.
-func (s *Store) update(f func(*bbolt.Tx) (changed bool, err error)) error {
-	tx, err := s.begin(true)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // does nothing after a commit
-	changed, err := f(tx)
-	if err != nil || !changed {
-		return err
-	}
-	return tx.Commit()
-}
-
-// transaction is the number of the newest transaction that readers see.
-func (s *Store) transaction() (id int, err error) {
-	err = s.view(func(tx *bbolt.Tx) error {
-		id = tx.ID()
-		return nil
-	})
-	return id, err
-}
-
-// sameFile notices that the file was removed or replaced: what is written to
-// the open one would be gone after a restart.
-func (s *Store) sameFile() error {
-	opened, err := s.file.Stat()
-	if err != nil {
-		return err
-	}
-	now, err := os.Stat(s.path)
-	if err != nil {
-		return err
-	}
-	if !os.SameFile(opened, now) {
-		return fmt.Errorf("%s was replaced while it was in use; restart to use the new file", s.path)
-	}
-	return nil
+	return puts, records
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func TestCommitIsShared(t *testing.T) {
-	s := open(t, newPath(t))
+	s := mustOpen(t, newPath(t))
 	before := transaction(t, s)
 	release := holdBack(t, s)
 	var waiting []*put
@@ -36,7 +36,7 @@ func TestCommitIsShared(t *testing.T) {
 // In a bubble the clock moves only while somebody waits for it.
 func TestLonePutDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := open(t, newPath(t))
+		s := mustOpen(t, newPath(t))
 		start := time.Now()
 		mustPut(t, s, record(1))
 		if waited := time.Since(start); waited > 0 {
@@ -49,7 +49,7 @@ func TestLonePutDoesNotWait(t *testing.T) {
 }
 
 func TestPutOfTheSameCostsNoCommit(t *testing.T) {
-	s := open(t, newPath(t))
+	s := mustOpen(t, newPath(t))
 	mustPut(t, s, records(10)...)
 	before := transaction(t, s)
 	mustPut(t, s, records(10)...)
@@ -62,7 +62,7 @@ func TestPutOfTheSameCostsNoCommit(t *testing.T) {
 }
 
 func TestCommitIsBounded(t *testing.T) {
-	s := open(t, newPath(t))
+	s := mustOpen(t, newPath(t))
 	before := transaction(t, s)
 	release := holdBack(t, s)
 	const each = maxRecords / 4
@@ -82,7 +82,7 @@ func TestCommitIsBounded(t *testing.T) {
 }
 
 func TestQueueIsBounded(t *testing.T) {
-	s := open(t, newPath(t))
+	s := mustOpen(t, newPath(t))
 	release := holdBack(t, s)
 	for range maxWaiting {
 		queue(t.Context(), t, s, record(1))
@@ -97,7 +97,7 @@ func TestQueueIsBounded(t *testing.T) {
 }
 
 func TestPutRunsOutOfTimeWhileItWaits(t *testing.T) {
-	s := open(t, newPath(t))
+	s := mustOpen(t, newPath(t))
 	release := holdBack(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
 	answer := make(chan error)
@@ -112,12 +112,17 @@ func TestPutRunsOutOfTimeWhileItWaits(t *testing.T) {
 
 // After a commit that may be durable or not, the file is only read.
 func TestCommitWithUnknownOutcome(t *testing.T) {
-	s := open(t, newPath(t))
+	s := mustOpen(t, newPath(t))
 	mustPut(t, s, record(1))
+	var e *edit
 	err := s.write(func(tx *bbolt.Tx) (bool, error) {
 		tx.OnCommit(func() { panic("after the commit") })
-		return apply(tx, revocation.Batch{Records: records(3)})
-	})
+		e = s.edit(tx, 3)
+		if err := e.put(revocation.Batch{Records: records(3)}); err != nil {
+			t.Error(err)
+		}
+		return e.write()
+	}, func() { e.written() })
 	if err == nil || errors.Is(err, revocation.ErrNotStored) {
 		t.Errorf("write = %v; want an error that promises nothing", err)
 	}
@@ -131,20 +136,24 @@ func TestCommitWithUnknownOutcome(t *testing.T) {
 // A panic in the middle of a transaction leaves neither a change nor a lock.
 func TestPanicInCommit(t *testing.T) {
 	path := newPath(t)
-	s := open(t, path)
+	s := mustOpen(t, path)
 	mustPut(t, s, record(1))
 	notStored(t, s.write(func(tx *bbolt.Tx) (bool, error) {
-		if _, err := apply(tx, revocation.Batch{Records: records(3)}); err != nil {
+		e := s.edit(tx, 3)
+		if err := e.put(revocation.Batch{Records: records(3)}); err != nil {
+			t.Error(err)
+		}
+		if _, err := e.write(); err != nil {
 			t.Error(err)
 		}
 		panic("in the middle")
-	}))
+	}, func() { t.Error("it is kept") }))
 	notStored(t, tryPut(s, record(2)))
 	wants(t, s, record(1))
 	if err := s.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	s = open(t, path)
+	s = mustOpen(t, path)
 	if _, err := s.Get(record(2).Key); !errors.Is(err, revocation.ErrNotFound) {
 		t.Errorf("Get = %v, want ErrNotFound", err)
 	}

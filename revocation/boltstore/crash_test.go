@@ -19,7 +19,7 @@ const crashFile = "BOLTSTORE_CRASH_FILE"
 // What a Put has answered for survives kill -9, with its cursor.
 func TestKilled(t *testing.T) {
 	if path := os.Getenv(crashFile); path != "" {
-		putUntilKilled(open(t, path))
+		putUntilKilled(mustOpen(t, path))
 	}
 	path := newPath(t)
 	child := exec.Command(os.Args[0], "-test.run=^TestKilled$")
@@ -46,7 +46,7 @@ func TestKilled(t *testing.T) {
 	if len(stored) < 500 {
 		t.Fatalf("the child stored only %d records", len(stored))
 	}
-	s := open(t, path)
+	s := mustOpen(t, path)
 	wants(t, s, stored...)
 	cursor, err := s.Cursor()
 	if err != nil || cursor == nil {

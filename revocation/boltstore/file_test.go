@@ -16,7 +16,7 @@ import (
 
 func TestLocked(t *testing.T) {
 	path := newPath(t)
-	s := open(t, path)
+	s := mustOpen(t, path)
 	_, err := Open(t.Context(), path, time.Millisecond)
 	if !errors.Is(err, revocation.ErrLocked) || !strings.Contains(err.Error(), path) {
 		t.Errorf("a second Open = %v; want ErrLocked and the name of the file", err)
@@ -24,13 +24,13 @@ func TestLocked(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatalf("Close: %v", err)
 	}
-	open(t, path)
+	mustOpen(t, path)
 }
 
 func TestFileGone(t *testing.T) {
 	path := newPath(t)
 	aside := path + ".aside"
-	s := open(t, path)
+	s := mustOpen(t, path)
 	mustPut(t, s, record(1))
 	move := func(from, to string) {
 		t.Helper()
@@ -62,8 +62,8 @@ func TestFileCutShort(t *testing.T) {
 	page := int64(os.Getpagesize())
 	for _, length := range []int64{0, 1, page, 2 * page, 3 * page, 10 * page, 20 * page} {
 		path := newPath(t)
-		s := open(t, path)
-		list := records(2000)
+		s := mustOpen(t, path)
+		list := records(9000) // too many for the journal, of which much is in memory
 		mustPut(t, s, list...)
 		mustPut(t, s, list[0]) // so that the list of free pages is not empty
 		if err := os.Truncate(path, length); err != nil {
@@ -88,8 +88,8 @@ func TestFileCutShort(t *testing.T) {
 		if _, err := s.Drop(t.Context(), t0.Add(24*time.Hour)); err == nil {
 			t.Errorf("%d bytes: Drop = nil", length)
 		}
-		notStored(t, tryPut(s, records(6000)...))
-		notStored(t, tryPut(s, record(6001)))
+		notStored(t, tryPut(s, records(12000)...))
+		notStored(t, tryPut(s, record(12001)))
 		_ = s.Close()
 	}
 }
@@ -120,7 +120,7 @@ func TestUnreadableFile(t *testing.T) {
 
 func TestUnknownFormat(t *testing.T) {
 	for name, change := range map[string]func(*bbolt.Tx) error{
-		"another format": func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, []byte{2}) },
+		"another format": func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, []byte{3}) },
 		"no format":      func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(formatKey) },
 		"no records":     func(tx *bbolt.Tx) error { return tx.DeleteBucket(recordsBucket) },
 		"another program's": func(tx *bbolt.Tx) error {
@@ -129,7 +129,7 @@ func TestUnknownFormat(t *testing.T) {
 		},
 	} {
 		path := newPath(t)
-		s := open(t, path)
+		s := mustOpen(t, path)
 		if err := s.db.Update(change); err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func TestUnknownFormat(t *testing.T) {
 // Whatever a disk did to the pages, there is an error and not a crash.
 func TestDamagedFile(t *testing.T) {
 	path := newPath(t)
-	s := open(t, path)
+	s := mustOpen(t, path)
 	list := records(2000)
 	mustPut(t, s, list...)
 	mustPut(t, s, record(2000))

@@ -20,7 +20,7 @@ func TestDiskFull(t *testing.T) {
 		return
 	}
 	path, filler := filepath.Join(dir, "denylist.db"), filepath.Join(dir, "filler")
-	s := open(t, path)
+	s := mustOpen(t, path)
 	stored := records(100)
 	mustPut(t, s, stored...)
 
@@ -52,7 +52,7 @@ func TestDiskFull(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatalf("Close: %v", err)
 	}
-	wants(t, open(t, path), append(stored, refused...)...)
+	wants(t, mustOpen(t, path), append(stored, refused...)...)
 }
 
 const inNamespace = "BOLTSTORE_IN_NAMESPACE"

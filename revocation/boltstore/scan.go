@@ -1,25 +1,21 @@
 package boltstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
-	"slices"
-	"time"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
-// A transaction that reads keeps bbolt from reusing pages, and one that writes
-// keeps revocations waiting: both are short.
-const (
-	scanChunk = 50_000
-	dropChunk = 500
-)
+// scanChunk is how many records are visited in one transaction: one that reads keeps
+// bbolt from reusing pages.
+const scanChunk = 50_000
 
 // Scan calls f with every record from a key on, in order.
 func (s *Store) Scan(ctx context.Context, from revocation.Key, f func(revocation.Record) error) error {
@@ -27,6 +23,8 @@ func (s *Store) Scan(ctx context.Context, from revocation.Key, f func(revocation
 		return err
 	}
 	defer s.leave()
+	// Before any transaction: what is moved in between is in both.
+	recent := s.recent.from(from)
 	first := from.Bytes()
 	next := first[:]
 	for next != nil {
@@ -34,7 +32,7 @@ func (s *Store) Scan(ctx context.Context, from revocation.Key, f func(revocation
 			return err
 		}
 		err := s.view(func(tx *bbolt.Tx) (err error) {
-			next, err = scan(tx, next, scanChunk, f)
+			next, recent, err = scan(tx, recent, next, scanChunk, f)
 			return err
 		})
 		if err != nil {
@@ -44,105 +42,69 @@ func (s *Store) Scan(ctx context.Context, from revocation.Key, f func(revocation
 	return nil
 }
 
-// scan visits at most n records and returns the key to go on with, nil at the end.
-func scan(tx *bbolt.Tx, from []byte, n int, f func(revocation.Record) error) (next []byte, err error) {
-	c := tx.Bucket(recordsBucket).Cursor()
-	k, v := c.Seek(from)
-	for ; k != nil && n > 0; k, v = c.Next() {
-		key, err := revocation.ParseKey(k)
-		if err != nil {
-			return nil, err
+// scan visits at most n records, of those in place and of entries that count more. It
+// returns the key to go on with, nil at the end, and the entries from there on.
+func scan(tx *bbolt.Tx, recent []entry, from []byte, n int, f func(revocation.Record) error) (next []byte, rest []entry, err error) {
+	v := visit{cursor: tx.Bucket(recordsBucket).Cursor(), left: n, f: f}
+	v.key, v.value = v.cursor.Seek(from)
+	for ; len(recent) > 0; recent = recent[1:] {
+		k := recent[0].key.Bytes()
+		if err := v.upTo(k[:]); err != nil {
+			return nil, nil, err
 		}
-		r, err := revocation.ParseRecord(key, v)
-		if err != nil {
-			return nil, err
+		if v.left == 0 {
+			next = k[:]
+			break
 		}
-		if err := f(r); err != nil {
-			return nil, err
+		if bytes.Equal(v.key, k[:]) {
+			v.key, v.value = v.cursor.Next()
 		}
-		n--
+		if recent[0].value == "" {
+			continue
+		}
+		if err := v.one(recent[0].key, []byte(recent[0].value)); err != nil {
+			return nil, nil, err
+		}
 	}
-	if k == nil {
-		return nil, nil
+	if err := v.upTo(nil); err != nil {
+		return nil, nil, err
 	}
-	return append([]byte{}, k...), nil
+	if v.key != nil && (next == nil || bytes.Compare(v.key, next) < 0) {
+		next = append([]byte{}, v.key...)
+	}
+	return next, recent, nil
 }
 
-// Drop removes what expires before a time.
-func (s *Store) Drop(ctx context.Context, before time.Time) (dropped int, err error) {
-	next := make([]byte, revocation.KeySize)
-	for next != nil {
-		n := 0
-		if next, n, err = s.dropFrom(ctx, next, before); err != nil {
-			return dropped, err
-		}
-		dropped += n
-	}
-	return dropped, nil
+// visit is a walk through the records in place.
+type visit struct {
+	cursor     *bbolt.Cursor
+	key, value []byte // where it is; nil at the end
+	left       int    // records that may still be visited
+	f          func(revocation.Record) error
 }
 
-// dropFrom goes through one chunk and returns the key to go on with.
-func (s *Store) dropFrom(ctx context.Context, from []byte, before time.Time) (next []byte, dropped int, err error) {
-	if err := s.enter(); err != nil {
-		return nil, 0, err
+// upTo visits what is below a key, or everything if that is nil.
+func (v *visit) upTo(end []byte) error {
+	for v.key != nil && v.left > 0 && (end == nil || bytes.Compare(v.key, end) < 0) {
+		key, err := revocation.ParseKey(v.key)
+		if err != nil {
+			return err
+		}
+		if err := v.one(key, v.value); err != nil {
+			return err
+		}
+		v.key, v.value = v.cursor.Next()
 	}
-	defer s.leave()
-	var expired []revocation.Key
-	err = s.view(func(tx *bbolt.Tx) (err error) {
-		next, err = scan(tx, from, scanChunk, func(r revocation.Record) error {
-			if r.Expires.Before(before) {
-				expired = append(expired, r.Key)
-			}
-			return nil
-		})
+	return nil
+}
+
+func (v *visit) one(key revocation.Key, value []byte) error {
+	r, err := revocation.ParseRecord(key, value)
+	if err != nil {
 		return err
-	})
-	if err != nil {
-		return nil, 0, err
 	}
-	for keys := range slices.Chunk(expired, dropChunk) {
-		if err := ctx.Err(); err != nil {
-			return nil, dropped, err
-		}
-		n, err := s.drop(keys, before)
-		dropped += n
-		if err != nil {
-			return nil, dropped, err
-		}
-	}
-	return next, dropped, ctx.Err()
-}
-
-// drop removes those of the keys that still expire before a time: a record may
-// have been extended since it was seen.
-func (s *Store) drop(keys []revocation.Key, before time.Time) (n int, err error) {
-	err = s.write(func(tx *bbolt.Tx) (bool, error) {
-		n = 0
-		bucket := tx.Bucket(recordsBucket)
-		for _, key := range keys {
-			k := key.Bytes()
-			value := bucket.Get(k[:])
-			if value == nil {
-				continue
-			}
-			r, err := revocation.ParseRecord(key, value)
-			if err != nil {
-				return false, err
-			}
-			if !r.Expires.Before(before) {
-				continue
-			}
-			if err := bucket.Delete(k[:]); err != nil {
-				return false, err
-			}
-			n++
-		}
-		return n > 0, nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return n, nil
+	v.left--
+	return v.f(r)
 }
 
 // readAhead reads a file from front to back, which a disk does many times

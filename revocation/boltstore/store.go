@@ -2,6 +2,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,9 @@ var (
 	metaBucket    = []byte("meta")
 	formatKey     = []byte("format")
 	cursorKey     = []byte("cursor")
-	format        = []byte{1}
+	// The second format has a journal, which whoever knows the first only would
+	// not look at. A file of the first is made one of the second.
+	format, firstFormat = []byte{2}, []byte{1}
 )
 
 // Store is a [revocation.Store] in one file. It is locked while it is open, so
@@ -45,6 +48,12 @@ type Store struct {
 	writing sync.Mutex    // held through a write, and the judgement of how it failed
 	broken  atomic.Pointer[error]
 
+	limits    limits
+	recent    *recent
+	journal   journal       // guarded by writing
+	late      chan struct{} // has one when something has become late
+	unwritten error         // why what was late is not in the file, once done is closed
+
 	using  sync.RWMutex // held for reading by calls, for writing by Close
 	closed bool
 }
@@ -59,13 +68,17 @@ func Open(ctx context.Context, path string, lockTimeout time.Duration) (*Store, 
 	if lockTimeout == 0 {
 		lockTimeout = DefaultLockTimeout
 	}
+	return open(ctx, path, lockTimeout, defaultLimits)
+}
+
+func open(ctx context.Context, path string, lockTimeout time.Duration, limits limits) (*Store, error) {
 	if err := makeDirectory(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("making the directory of the denylist: %w", err)
 	}
 	if err := readAhead(ctx, path); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
-	s := &Store{path: path, puts: make(chan *put, maxWaiting), done: make(chan struct{})}
+	s := &Store{path: path, puts: make(chan *put, maxWaiting), done: make(chan struct{}), late: make(chan struct{}, 1), limits: limits, recent: newRecent()}
 	if err := guard(func() (err error) { return s.open(lockTimeout) }); err != nil {
 		switch {
 		case s.db != nil:
@@ -102,10 +115,14 @@ func (s *Store) open(lockTimeout time.Duration) (err error) {
 	if err := s.prepare(); err != nil {
 		return err
 	}
+	if err := s.view(s.load); err != nil {
+		return err
+	}
 	return syncDirectory(filepath.Dir(s.path))
 }
 
-// prepare makes the buckets of a new file and refuses a format it does not know.
+// prepare makes the buckets of a new file, has one of the first format brought to the
+// second, and refuses a format it does not know.
 func (s *Store) prepare() error {
 	ready := false
 	err := s.view(func(tx *bbolt.Tx) error {
@@ -116,10 +133,11 @@ func (s *Store) prepare() error {
 			}
 			return nil
 		}
-		if found := meta.Get(formatKey); string(found) != string(format) || tx.Bucket(recordsBucket) == nil {
+		found := meta.Get(formatKey)
+		ready = bytes.Equal(found, format)
+		if !ready && !bytes.Equal(found, firstFormat) || tx.Bucket(recordsBucket) == nil {
 			return fmt.Errorf("%w: it has format %v, this version writes %v", revocation.ErrCorrupt, found, format)
 		}
-		ready = true
 		return nil
 	})
 	if err != nil || ready {
@@ -185,6 +203,12 @@ func (s *Store) Get(key revocation.Key) (r revocation.Record, err error) {
 		return r, err
 	}
 	defer s.leave()
+	if found, ok := s.recent.get(key); ok {
+		if found == "" {
+			return r, revocation.ErrNotFound
+		}
+		return revocation.ParseRecord(key, []byte(found))
+	}
 	k := key.Bytes()
 	err = s.view(func(tx *bbolt.Tx) error {
 		value := tx.Bucket(recordsBucket).Get(k[:])
@@ -203,13 +227,7 @@ func (s *Store) Cursor() (cursor []byte, err error) {
 		return nil, err
 	}
 	defer s.leave()
-	err = s.view(func(tx *bbolt.Tx) error {
-		if stored := tx.Bucket(metaBucket).Get(cursorKey); stored != nil {
-			cursor = append([]byte{}, stored...)
-		}
-		return nil
-	})
-	return cursor, err
+	return s.recent.keptCursor(), nil
 }
 
 // Close waits for what is under way, then closes the file.
@@ -222,7 +240,7 @@ func (s *Store) Close() error {
 	s.closed = true
 	close(s.puts)
 	<-s.done
-	return s.db.Close()
+	return errors.Join(s.unwritten, s.db.Close())
 }
 
 // begin begins a transaction. It looks at the length of the file first: bbolt

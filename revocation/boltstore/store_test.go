@@ -24,7 +24,7 @@ func TestConformance(t *testing.T) {
 // Scan and Drop go through a file in chunks.
 func TestChunks(t *testing.T) {
 	const n = scanChunk + dropChunk + 2
-	s := open(t, newPath(t))
+	s := mustOpen(t, newPath(t))
 	list := records(n)
 	slices.SortFunc(list, func(a, b revocation.Record) int { return a.Key.Compare(b.Key) }) // bbolt likes that
 	for i := range list {
@@ -52,7 +52,7 @@ var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "denylist.db") }
 
-func open(t testing.TB, path string) *Store {
+func mustOpen(t testing.TB, path string) *Store {
 	t.Helper()
 	s, err := Open(context.Background(), path, 0)
 	if err != nil {

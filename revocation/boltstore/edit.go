@@ -1,0 +1,142 @@
+package boltstore
+
+import (
+	"bytes"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+// edit is what a transaction changes.
+type edit struct {
+	store    *Store
+	tx       *bbolt.Tx
+	records  *bbolt.Bucket
+	walk     *bbolt.Cursor // through records
+	inPlace  bool          // what the journal does not have yet is changed among the records
+	appended []entry
+	where    map[revocation.Key]int // in appended
+	cursor   []byte                 // unless it stays
+	changed  bool
+}
+
+// edit begins one that is about so many records.
+func (s *Store) edit(tx *bbolt.Tx, many int) *edit {
+	records := tx.Bucket(recordsBucket)
+	return &edit{
+		store: s, tx: tx, records: records, walk: records.Cursor(),
+		inPlace: many > s.limits.together || s.recent.len() >= s.limits.recent,
+		where:   make(map[revocation.Key]int),
+	}
+}
+
+// put enters a batch.
+func (e *edit) put(batch revocation.Batch) error {
+	var value []byte
+	for _, record := range inOrder(batch.Records) {
+		r := *record
+		stored, recent := e.get(r.Key)
+		if stored != nil {
+			old, err := revocation.ParseRecord(r.Key, stored)
+			if err != nil {
+				return err
+			}
+			r = batch.Merged(old, r)
+		}
+		value = r.AppendValue(value[:0])
+		if bytes.Equal(stored, value) {
+			continue
+		}
+		if err := e.set(r.Key, value, recent); err != nil {
+			return err
+		}
+	}
+	if batch.Cursor != nil {
+		e.cursor, e.changed = append([]byte{}, batch.Cursor...), true
+	}
+	return nil
+}
+
+// inOrder are the records in the order of their keys, in which bbolt comes to each
+// page once only.
+func inOrder(records []revocation.Record) []*revocation.Record {
+	list := make([]*revocation.Record, len(records))
+	for i := range records {
+		list[i] = &records[i]
+	}
+	slices.SortFunc(list, func(a, b *revocation.Record) int { return a.Key.Compare(b.Key) })
+	return list
+}
+
+// get returns what is stored under a key, nil if nothing is, and whether the journal
+// says so.
+func (e *edit) get(key revocation.Key) (value []byte, recent bool) {
+	var found string
+	i, recent := e.where[key]
+	if recent {
+		found = e.appended[i].value
+	} else {
+		found, recent = e.store.recent.get(key)
+	}
+	switch {
+	case !recent:
+		k := key.Bytes()
+		if found, value := e.walk.Seek(k[:]); bytes.Equal(found, k[:]) {
+			return value, false
+		}
+		return nil, false
+	case found == "":
+		return nil, true
+	}
+	return []byte(found), true
+}
+
+// set stores a value under a key, or nothing if it is empty. Where the journal has the
+// key, it is what counts.
+func (e *edit) set(key revocation.Key, value []byte, recent bool) error {
+	e.changed = true
+	changed := entry{key, string(value)}
+	if e.inPlace && !recent {
+		return set(e.records, &changed)
+	}
+	e.where[key] = len(e.appended)
+	e.appended = append(e.appended, changed)
+	return nil
+}
+
+// write writes what is appended, behind what is late, and the cursor. It says whether
+// there was anything.
+func (e *edit) write() (changed bool, err error) {
+	j := &e.store.journal
+	if !e.changed && !j.isLate() {
+		return false, nil
+	}
+	if err := j.append(e.tx, j.late); err != nil {
+		return false, err
+	}
+	if err := j.append(e.tx, e.appended); err != nil {
+		return false, err
+	}
+	cursor := j.lateCursor
+	if e.cursor != nil {
+		cursor = e.cursor
+	}
+	if cursor == nil {
+		return true, nil
+	}
+	return true, e.tx.Bucket(metaBucket).Put(cursorKey, cursor)
+}
+
+// written has what was written seen.
+func (e *edit) written() {
+	e.seen()
+	e.store.journal.late, e.store.journal.lateCursor = nil, nil
+}
+
+// seen has what is appended seen.
+func (e *edit) seen() {
+	e.store.recent.keep(e.appended, e.cursor)
+	e.store.journal.grown += len(e.appended)
+}
