@@ -92,16 +92,25 @@ var NoCursor = []byte{}
 // understand is [ErrInvalid], and nothing is received: what a newer version has
 // revoked must not be passed over.
 func (d *Denylist) Receive(ctx context.Context, records []Record, cursor []byte) error {
+	return d.receive(ctx, Batch{Records: records, Cursor: cursor})
+}
+
+// ReceiveLazily is as Receive, but the records are durable only some moments after it
+// has returned, with the cursor: what a crash takes, the cluster sends again.
+func (d *Denylist) ReceiveLazily(ctx context.Context, records []Record, cursor []byte) error {
+	return d.receive(ctx, Batch{Records: records, Cursor: cursor, Lazy: true})
+}
+
+func (d *Denylist) receive(ctx context.Context, batch Batch) (err error) {
 	d.using.RLock()
 	defer d.using.RUnlock()
 	if d.closed.Load() {
 		return fmt.Errorf("receiving: %w", ErrClosed)
 	}
-	known, err := d.live(records, remembered)
-	if err != nil {
+	if batch.Records, err = d.live(batch.Records, remembered); err != nil {
 		return fmt.Errorf("receiving: %w", err)
 	}
-	return d.put(ctx, Batch{Records: known, Cursor: cursor})
+	return d.put(ctx, batch)
 }
 
 // remembered is how long a node of a cluster remembers what has ended. Others, with

@@ -105,20 +105,15 @@ func (n *Node) pay(ctx context.Context) error {
 	if len(records) == 0 {
 		return nil
 	}
-	p := &publication{records: records, came: make(chan struct{})}
-	n.awaited.add(p)
-	defer n.awaited.forget(p)
+	arrival := n.awaited.add(records)
 	if err := n.apply(ctx, records); err != nil {
+		n.awaited.forget(arrival)
 		n.owed.later(len(records))
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
-	defer cancel()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-p.came:
-		n.owed.paid(len(records))
-		return nil
+	if err := n.awaited.wait(ctx, arrival); err != nil {
+		return err
 	}
+	n.owed.paid(len(records))
+	return nil
 }

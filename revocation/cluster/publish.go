@@ -15,23 +15,22 @@ const (
 	maxWaiting = 4096
 	// applyTimeout bounds how long a batch may take; less than a client waits.
 	applyTimeout = 4 * time.Second
+	// comesSoon is how long the next batch waits for one to come by. Where the disk
+	// takes longer, it may as well be under way meanwhile.
+	comesSoon = 10 * time.Millisecond
 )
 
 // publication is records that wait to be published, and who waits for it.
 type publication struct {
 	records []revocation.Record
-	done    chan error    // has room for one
-	gone    atomic.Bool   // nobody waits any more
-	came    chan struct{} // is closed when all of them have come by
-	missing int           // of them; guarded by awaited
+	done    chan error  // has room for one
+	gone    atomic.Bool // nobody waits any more
 }
 
 // publish implements [revocation.Publish]. A lone call does not wait for company;
 // what comes while a batch is under way shares the next.
 func (n *Node) publish(ctx context.Context, records []revocation.Record) error {
-	p := &publication{records: records, done: make(chan error, 1), came: make(chan struct{})}
-	n.awaited.add(p)
-	defer n.awaited.forget(p)
+	p := &publication{records: records, done: make(chan error, 1)}
 	err := n.published(ctx, p)
 	if err != nil {
 		p.gone.Store(true)
@@ -49,28 +48,18 @@ func (n *Node) published(ctx context.Context, p *publication) error {
 	default:
 		return revocation.ErrBusy
 	}
-	timer := time.NewTimer(2 * applyTimeout) // in which what is before it ends, too
+	timer := time.NewTimer(3 * applyTimeout) // in which what is before it ends, too
 	defer timer.Stop()
-	done, came := p.done, p.came
-	for done != nil || came != nil {
-		select {
-		case err := <-done:
-			if err != nil {
-				return err
-			}
-			done = nil
-			timer.Reset(applyTimeout)
-		case <-came:
-			came = nil
-		case <-timer.C:
-			return context.DeadlineExceeded
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-n.ctx.Done():
-			return revocation.ErrClosed
-		}
+	select {
+	case err := <-p.done:
+		return err
+	case <-timer.C:
+		return context.DeadlineExceeded
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-n.ctx.Done():
+		return revocation.ErrClosed
 	}
-	return nil
 }
 
 // refusing are those of the records that refuse something: what somebody failed
@@ -124,14 +113,31 @@ func (n *Node) gather(first *publication) (batch []*publication) {
 	return batch
 }
 
+// publishBatch sends a batch, and waits a little for it to come by: whoever waits for
+// it is about to go on with more, which then shares the next.
 func (n *Node) publishBatch(ctx context.Context, batch []*publication) {
 	var records []revocation.Record
 	for _, p := range batch {
 		records = append(records, p.records...)
 	}
-	err := n.applyAll(ctx, records)
-	for _, p := range batch {
-		p.done <- err
+	answer := func(err error) {
+		for _, p := range batch {
+			p.done <- err
+		}
+	}
+	arrival := n.awaited.add(records)
+	if err := n.applyAll(ctx, records); err != nil {
+		n.awaited.forget(arrival)
+		answer(err)
+		return
+	}
+	timer := time.NewTimer(comesSoon)
+	defer timer.Stop()
+	select {
+	case <-arrival.came:
+		answer(nil)
+	case <-timer.C:
+		n.workers.Go(func() { answer(n.awaited.wait(ctx, arrival)) })
 	}
 }
 

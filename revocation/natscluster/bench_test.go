@@ -60,12 +60,12 @@ func BenchmarkSpread(b *testing.B) {
 }
 
 // BenchmarkRevoke64 is how many records 64 callers get acknowledged through one node,
-// as many in a call as the name says, while another follows.
+// as many in a call as the name says, while two others follow.
 func BenchmarkRevoke64(b *testing.B) {
 	for _, each := range []int{1, 16} {
 		b.Run(fmt.Sprint(each), func(b *testing.B) {
 			server := newProcesses(b, 1)[0]
-			nodes := levelNodes(b, 2, Config{URLs: []string{server.url()}})
+			nodes := levelNodes(b, 3, Config{URLs: []string{server.url()}})
 			list := records(0, b.N)
 			var next atomic.Int64
 			var wg sync.WaitGroup
