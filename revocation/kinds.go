@@ -31,11 +31,17 @@ type kinds struct {
 	any    atomic.Int64
 
 	tried [kindCount]atomic.Bool // whether there has been a dry run, by kind
+	other [kindCount]atomic.Bool // whether not all of a kind has been [Record.plainly] revoked
 }
 
-// tries notes dry runs. That has to come before anybody can find them in the store.
-func (k *kinds) tries(r *Record) {
-	if r.Effect == Count && r.Key.Kind < kindCount {
+// meets notes what is not plainly revoked. That has to come before anybody can find it
+// in the store.
+func (k *kinds) meets(r *Record) {
+	if r.plainly() || r.Key.Kind >= kindCount {
+		return
+	}
+	k.other[r.Key.Kind].Store(true)
+	if r.Effect == Count {
 		k.tried[r.Key.Kind].Store(true)
 	}
 }

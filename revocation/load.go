@@ -69,11 +69,11 @@ func (d *Denylist) loadPart(ctx context.Context, into *bulks, shares *shareCount
 		if i+1 < n && r.Key.Compare(end) >= 0 {
 			return errLoaded
 		}
+		d.kinds.meets(&r)
 		if r.live(now, leeway) {
 			mark := r.mark()
 			into.add(&mark, r.Expires)
 			d.kinds.note(r.Key.Kind, r.Expires)
-			d.kinds.tries(&r)
 			shares.add(&r)
 		}
 		if count++; count%meterEvery == 0 {

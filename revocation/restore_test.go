@@ -342,7 +342,7 @@ func TestGetScanAndPing(t *testing.T) {
 		t.Errorf("Ping of a store that fails: %v", err)
 	}
 	// Which version would count cannot be known.
-	if err := f.Revoke(t.Context(), record(1, time.Hour)); !errors.Is(err, revocation.ErrCorrupt) {
+	if err := f.Revoke(t.Context(), rule(revocation.KindIssuer, 0, time.Hour)); !errors.Is(err, revocation.ErrCorrupt) {
 		t.Errorf("Revoke: %v", err)
 	}
 }
@@ -387,7 +387,7 @@ func TestObserve(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	for what, n := range map[string]int{"get true": 3, "put true": 1, "put false": 1, "drop true": 1, "get false": 0} {
+	for what, n := range map[string]int{"get true": 1, "put true": 1, "put false": 1, "drop true": 1, "get false": 0} {
 		if seen[what] != n {
 			t.Errorf("%s was seen %d times, want %d", what, seen[what], n)
 		}

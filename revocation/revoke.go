@@ -50,6 +50,9 @@ func (d *Denylist) outweighed(records []Record) (list []Record, err error) {
 		return nil, nil
 	}
 	for _, r := range records {
+		if d.plain(&r) {
+			continue
+		}
 		stored, err := d.store.Get(r.Key)
 		switch {
 		case errors.Is(err, ErrNotFound):
@@ -71,7 +74,7 @@ func (d *Denylist) outweighed(records []Record) (list []Record, err error) {
 // The store has to be asked: it may know of a restoration that the index forgot
 // because it has ended.
 func (d *Denylist) follow(r *Record) error {
-	if r.Key.Kind == KindUsed { // is never restored
+	if r.Key.Kind == KindUsed || d.plain(r) { // is never restored, or was not
 		return nil
 	}
 	stored, err := d.store.Get(r.Key)
@@ -88,6 +91,12 @@ func (d *Denylist) follow(r *Record) error {
 		r.Version = max(r.Version, stored.Version+1)
 	}
 	return nil
+}
+
+// plain says whether a record is plainly revoked, as all that was ever stored of its
+// kind. Then nothing counts more.
+func (d *Denylist) plain(r *Record) bool {
+	return r.plainly() && r.Key.Kind < kindCount && !d.kinds.other[r.Key.Kind].Load()
 }
 
 // Apply makes records durable and enforces them as they are, such as records of
@@ -221,7 +230,7 @@ func (d *Denylist) live(records []Record, ago time.Duration) ([]Record, error) {
 		}
 		if r.live(now, leeway) {
 			live = append(live, r)
-			d.kinds.tries(&r)
+			d.kinds.meets(&r)
 		}
 	}
 	return live, nil
