@@ -64,7 +64,7 @@ func (s *Store) queue(p *put) error {
 // put lazily, and moves what was appended.
 func (s *Store) commit() {
 	defer close(s.done)
-	moving := newMover(s)
+	defer s.mover.sorting.Wait()
 	var late <-chan time.Time // when to write that; nil if nothing is late
 	for {
 		select {
@@ -73,8 +73,9 @@ func (s *Store) commit() {
 				s.unwritten = s.writeLate()
 				return
 			}
-			_ = s.commitAll(s.gather(first))
-			moving.begin()
+			if s.commitAll(s.gather(first)) == nil {
+				late = nil // it is written, and what comes says so again
+			}
 		case <-s.late:
 			if late == nil {
 				late = time.After(lateTime)
@@ -83,14 +84,14 @@ func (s *Store) commit() {
 			if late = nil; s.writeLate() != nil {
 				late = time.After(retryTime)
 			}
-			moving.begin()
-		case <-moving.next:
-			moving.step()
+		case <-s.mover.next:
+			s.mover.step()
 		}
 	}
 }
 
-// commitAll commits puts that have a number of records together, and what is late.
+// commitAll commits puts that have a number of records together, and what is late. At
+// the moment that it has, nothing is late, so that a part of the journal can be moved.
 func (s *Store) commitAll(puts []*put, records int) error {
 	var e *edit
 	err := s.write(func(tx *bbolt.Tx) (bool, error) {
@@ -101,7 +102,10 @@ func (s *Store) commitAll(puts []*put, records int) error {
 			}
 		}
 		return e.write()
-	}, func() { e.written() })
+	}, func() {
+		e.written()
+		s.mover.begin()
+	})
 	for _, p := range puts {
 		p.result <- err
 	}

@@ -23,7 +23,7 @@ type journal struct {
 
 	late       []entry // which are not in the file yet
 	lateCursor []byte  // unless that in the file is the last
-	failed     bool    // that was tried
+	failed     bool    // the last write: what is put then is not late, so that its caller learns why
 }
 
 // append appends entries to the file.
@@ -52,9 +52,15 @@ func (s *Store) load(tx *bbolt.Tx) error {
 	first := [2]uint64{} // the number with which a part begins; 0 if there is none
 	for part, name := range journalBuckets {
 		if bucket := tx.Bucket(name); bucket != nil {
-			if k, _ := bucket.Cursor().First(); len(k) == 8 {
-				first[part] = binary.BigEndian.Uint64(k)
+			k, _ := bucket.Cursor().First()
+			if k == nil {
+				continue
 			}
+			number, err := entryNumber(k)
+			if err != nil {
+				return err
+			}
+			first[part] = number
 		}
 	}
 	older, newer := 0, 1
@@ -75,18 +81,30 @@ func (s *Store) loadPart(tx *bbolt.Tx, part int) error {
 		return nil
 	}
 	return bucket.ForEach(func(k, v []byte) error {
-		if len(k) != 8 || len(v) < revocation.KeySize {
-			return fmt.Errorf("%w: an entry of the journal cannot be read", revocation.ErrCorrupt)
+		number, err := entryNumber(k)
+		if err != nil {
+			return err
+		}
+		if len(v) < revocation.KeySize {
+			return fmt.Errorf("%w: an entry of the journal is cut off", revocation.ErrCorrupt)
 		}
 		key, err := revocation.ParseKey(v[:revocation.KeySize])
 		if err != nil {
 			return err
 		}
 		s.recent.growing[key] = string(v[revocation.KeySize:])
-		s.journal.last = binary.BigEndian.Uint64(k)
+		s.journal.last = number
 		s.journal.grown++
 		return nil
 	})
+}
+
+// entryNumber reads the key of an entry.
+func entryNumber(k []byte) (uint64, error) {
+	if len(k) != 8 || binary.BigEndian.Uint64(k) == 0 {
+		return 0, fmt.Errorf("%w: an entry of the journal has no number", revocation.ErrCorrupt)
+	}
+	return binary.BigEndian.Uint64(k), nil
 }
 
 // turn has what has grown moved, and the other part grow.

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -33,46 +34,57 @@ const (
 // mover moves what has been appended to where it belongs among the records, some at a
 // time. It is the committer's.
 type mover struct {
-	store *Store
-	next  <-chan time.Time // when to go on; nil if nothing is being moved
-	moved int              // so many of what is
-	size  int              // of a step
-	since time.Time        // for how long the other part grows
+	store   *Store
+	next    <-chan time.Time // when to go on; nil if nothing is being moved
+	moved   int              // so many of what is
+	size    int              // of a step
+	since   time.Time        // for how long the other part grows
+	sorting sync.WaitGroup
 }
 
 // newMover goes on with what a file that was opened has.
 func newMover(s *Store) *mover {
 	m := &mover{store: s, size: minStep, since: time.Now()}
-	if s.recent.moving != nil {
-		m.next = time.After(0)
+	if s.recent.isMoving() {
+		m.sort()
 	} else {
 		m.begin()
 	}
 	return m
 }
 
-// begin has a part of the journal moved that has grown enough, and is in the file.
+// begin has a part of the journal moved that has grown enough, and is in the file. The
+// caller holds the store's writing.
 func (m *mover) begin() {
 	s := m.store
-	s.writing.Lock()
-	defer s.writing.Unlock()
 	enough := s.limits.grown
 	if time.Since(m.since) > oldTime {
 		enough = s.limits.worth
 	}
-	if s.recent.moving == nil && s.journal.grown >= enough && !s.journal.isLate() {
+	if !s.recent.isMoving() && s.journal.grown >= enough && !s.journal.isLate() {
 		s.turn()
-		m.moved, m.since, m.next = 0, time.Now(), time.After(0)
+		m.since = time.Now()
+		m.sort()
 	}
+}
+
+// sort has what is to be moved sorted, beside the committer, and moved then.
+func (m *mover) sort() {
+	sorted := make(chan time.Time, 1)
+	m.moved, m.next = 0, sorted
+	m.sorting.Go(func() {
+		m.store.recent.sort()
+		sorted <- time.Now()
+	})
 }
 
 // step moves some, and more the next time if that took little time.
 func (m *mover) step() {
 	began := time.Now()
-	more, err := m.move()
+	err := m.move()
 	took := time.Since(began)
 	switch {
-	case took > stepTime:
+	case err != nil || took > stepTime:
 		m.size = max(m.size/2, minStep)
 	case took < stepTime/2:
 		m.size = min(2*m.size, maxStep)
@@ -80,21 +92,18 @@ func (m *mover) step() {
 	switch {
 	case err != nil: // a full disk, or what the next Put says too
 		m.next = time.After(retryTime)
-	case more:
+	case m.moved > 0: // and there is more
 		m.next = time.After(moveRest * took)
-	default:
-		m.next = nil
-		m.begin()
 	}
 }
 
-// move is a step. It says whether there is more.
-func (m *mover) move() (more bool, err error) {
+// move is a step.
+func (m *mover) move() error {
 	s := m.store
 	rest := s.recent.sorted[m.moved:]
 	some := rest[:min(len(rest), m.size)]
-	more = len(some) < len(rest)
-	err = s.write(func(tx *bbolt.Tx) (bool, error) {
+	more := len(some) < len(rest)
+	return s.write(func(tx *bbolt.Tx) (bool, error) {
 		records := tx.Bucket(recordsBucket)
 		for i := range some {
 			if err := set(records, &some[i]); err != nil {
@@ -106,11 +115,16 @@ func (m *mover) move() (more bool, err error) {
 		}
 		return true, tx.DeleteBucket(journalBuckets[1-s.journal.growing])
 	}, func() {
-		if m.moved += len(some); !more {
+		switch {
+		case s.broken.Load() != nil: // nobody knows where it is: it stays in memory
+		case more:
+			m.moved += len(some)
+		default:
 			s.recent.moved()
+			m.moved, m.next = 0, nil
+			m.begin()
 		}
 	})
-	return more, err
 }
 
 // set has an entry stand among the records.

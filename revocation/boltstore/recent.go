@@ -15,7 +15,7 @@ type recent struct {
 	mu      sync.RWMutex // changes are made by whoever holds the store's writing
 	growing changes
 	moving  changes // older; stays as it is until all of it is among the records
-	sorted  []entry // moving, in the order of the keys
+	sorted  []entry // moving, in the order of the keys; nil until it is sorted
 	cursor  []byte
 }
 
@@ -59,12 +59,27 @@ func (r *recent) keep(appended []entry, cursor []byte) {
 	}
 }
 
-// turn has what has grown moved.
+// turn has what has grown moved, once it is sorted.
 func (r *recent) turn() {
-	sorted := r.growing.from(revocation.Key{})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.growing, r.moving, r.sorted = changes{}, r.growing, sorted
+	r.growing, r.moving, r.sorted = changes{}, r.growing, nil
+}
+
+// sort sorts what is to be moved. Others can go on meanwhile: that can take a tenth
+// of a second.
+func (r *recent) sort() {
+	sorted := r.moving.from(revocation.Key{})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sorted = sorted
+}
+
+// isMoving says whether anything has to be moved.
+func (r *recent) isMoving() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.moving != nil
 }
 
 // moved forgets what was moved: it is among the records now.
@@ -78,9 +93,12 @@ func (r *recent) moved() {
 func (r *recent) from(key revocation.Key) []entry {
 	r.mu.RLock()
 	growing := r.growing.unsorted(key)
-	sorted := r.sorted
+	moving, sorted := r.moving, r.sorted
 	r.mu.RUnlock()
 	sort(growing)
+	if sorted == nil {
+		return merge(growing, moving.from(key))
+	}
 	first, _ := slices.BinarySearchFunc(sorted, key, func(e entry, key revocation.Key) int { return e.key.Compare(key) })
 	return merge(growing, sorted[first:])
 }

@@ -51,6 +51,7 @@ type Store struct {
 	limits    limits
 	recent    *recent
 	journal   journal       // guarded by writing
+	mover     *mover        // the committer's
 	late      chan struct{} // has one when something has become late
 	unwritten error         // why what was late is not in the file, once done is closed
 
@@ -88,6 +89,7 @@ func open(ctx context.Context, path string, lockTimeout time.Duration, limits li
 		}
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
+	s.mover = newMover(s)
 	go s.commit()
 	return s, nil
 }

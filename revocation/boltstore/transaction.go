@@ -16,6 +16,12 @@ import (
 func (s *Store) write(f func(*bbolt.Tx) (changed bool, err error), keep func()) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	err := s.tryWrite(f, keep)
+	s.journal.failed = err != nil
+	return err
+}
+
+func (s *Store) tryWrite(f func(*bbolt.Tx) (changed bool, err error), keep func()) error {
 	if err := s.broken.Load(); err != nil {
 		return fmt.Errorf("%w: %w", revocation.ErrNotStored, *err)
 	}
@@ -31,7 +37,6 @@ func (s *Store) write(f func(*bbolt.Tx) (changed bool, err error), keep func()) 
 		panicked = false
 		return err
 	})
-	s.journal.failed = err != nil
 	if err == nil {
 		keep()
 		return nil
