@@ -15,10 +15,22 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Open {
-		path := newPath(t)
-		return func() (revocation.Store, error) { return Open(t.Context(), path, 0) }
-	})
+	for name, limits := range manyLimits {
+		t.Run(name, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) storetest.Open {
+				path := newPath(t)
+				return func() (revocation.Store, error) { return open(t.Context(), path, DefaultLockTimeout, limits) }
+			})
+		})
+	}
+}
+
+// manyLimits have what is stored go all its ways: with tiny ones it is always being
+// moved, and mostly too much for the journal.
+var manyLimits = map[string]limits{
+	"default limits": defaultLimits,
+	"tiny limits":    {together: 8, recent: 16, grown: 4, worth: 1},
+	"no limits":      {together: 1 << 20, recent: 1 << 20, grown: 1, worth: 1},
 }
 
 // Scan and Drop go through a file in chunks.

@@ -14,6 +14,9 @@ func closed(t *testing.T, f *fixture) {
 	}
 	for name, call := range map[string]func() error{
 		"Put": func() error { return f.store.Put(t.Context(), revocation.Batch{Records: records(1, 60)}) },
+		"Put, lazily": func() error {
+			return f.store.Put(t.Context(), revocation.Batch{Records: records(1, 60), Lazy: true})
+		},
 		"Get": func() error { _, err := f.store.Get(key(1)); return err },
 		"Scan": func() error {
 			return f.store.Scan(t.Context(), revocation.Key{}, func(revocation.Record) error { return nil })
@@ -40,7 +43,7 @@ func closeBesidePuts(t *testing.T, f *fixture) {
 		started.Add(1)
 		wg.Go(func() {
 			started.Done()
-			answers[i] = f.store.Put(t.Context(), revocation.Batch{Records: list[i : i+1]})
+			answers[i] = f.store.Put(t.Context(), revocation.Batch{Records: list[i : i+1], Lazy: i%2 == 0})
 		})
 	}
 	started.Wait()

@@ -56,7 +56,7 @@ func dropBesidePut(t *testing.T, f *fixture) {
 			}
 		})
 		wg.Go(func() {
-			if err := f.store.Put(t.Context(), revocation.Batch{Records: []revocation.Record{record(i, 60)}}); err != nil {
+			if err := f.store.Put(t.Context(), revocation.Batch{Records: []revocation.Record{record(i, 60)}, Lazy: i%2 == 0}); err != nil {
 				t.Errorf("Put: %v", err)
 			}
 		})

@@ -187,14 +187,7 @@ func cancelledPuts(t *testing.T, f *fixture) {
 }
 
 func cursor(t *testing.T, f *fixture) {
-	want := func(want []byte) {
-		t.Helper()
-		got, err := f.store.Cursor()
-		if err != nil || !bytes.Equal(got, want) || (got == nil) != (want == nil) {
-			t.Fatalf("Cursor = %q, %v; want %q", got, err, want)
-		}
-	}
-	want(nil)
+	f.wantsCursor(nil)
 	for _, batch := range []revocation.Batch{
 		{Cursor: []byte("one")},
 		{Cursor: []byte{}, Records: records(1, 60)},
@@ -203,16 +196,16 @@ func cursor(t *testing.T, f *fixture) {
 		if err := f.store.Put(t.Context(), batch); err != nil {
 			t.Fatalf("Put: %v", err)
 		}
-		want(batch.Cursor)
+		f.wantsCursor(batch.Cursor)
 		f.put(record(2, 60)) // has none, and so changes none
-		want(batch.Cursor)
+		f.wantsCursor(batch.Cursor)
 		f.reopen()
-		want(batch.Cursor)
+		f.wantsCursor(batch.Cursor)
 	}
 }
 
 // cursorWithRecords asserts that whoever sees a cursor sees its records too.
-func cursorWithRecords(t *testing.T, f *fixture) {
+func cursorWithRecords(t *testing.T, f *fixture, lazy bool) {
 	const n = 200
 	done := make(chan struct{})
 	go func() {
@@ -221,6 +214,7 @@ func cursorWithRecords(t *testing.T, f *fixture) {
 			batch := revocation.Batch{
 				Records: []revocation.Record{record(i, 60)},
 				Cursor:  binary.BigEndian.AppendUint64(nil, uint64(i)),
+				Lazy:    lazy,
 			}
 			if err := f.store.Put(t.Context(), batch); err != nil {
 				t.Errorf("Put: %v", err)
