@@ -13,18 +13,18 @@ type limits struct {
 	recent   int // in the journal, from which on nothing is appended any more
 	grown    int // in a part of the journal, from which on it is moved at once
 	worth    int // from which on it is moved when it is old
+	// Entries that are moved in one step, at least and at most.
+	least, most int
 }
 
 // The more is moved at a time, the more of it shares a page: some 25 records do.
-var defaultLimits = limits{together: 8192, recent: 1 << 18, grown: 1 << 16, worth: 1 << 10}
+var defaultLimits = limits{together: 8192, recent: 1 << 18, grown: 1 << 16, worth: 1 << 10, least: 1 << 6, most: 1 << 12}
 
 const (
 	// oldTime is when what has been appended is old.
 	oldTime = time.Minute
 	// stepTime is how long a step should take, for which others have to wait.
 	stepTime = 4 * time.Millisecond
-	// minStep and maxStep bound the entries that are moved in one.
-	minStep, maxStep = 1 << 6, 1 << 12
 	// moveRest is for how many times as long as a step took there is none.
 	moveRest = 3
 	// retryTime is when is tried again what failed.
@@ -44,7 +44,7 @@ type mover struct {
 
 // newMover goes on with what a file that was opened has.
 func newMover(s *Store) *mover {
-	m := &mover{store: s, size: minStep, since: time.Now()}
+	m := &mover{store: s, size: s.limits.least, since: time.Now()}
 	if s.recent.isMoving() {
 		m.sort()
 	} else {
@@ -80,14 +80,15 @@ func (m *mover) sort() {
 
 // step moves some, and more the next time if that took little time.
 func (m *mover) step() {
+	s := m.store
 	began := time.Now()
 	err := m.move()
 	took := time.Since(began)
 	switch {
 	case err != nil || took > stepTime:
-		m.size = max(m.size/2, minStep)
+		m.size = max(m.size/2, s.limits.least)
 	case took < stepTime/2:
-		m.size = min(2*m.size, maxStep)
+		m.size = min(2*m.size, s.limits.most)
 	}
 	switch {
 	case err != nil: // a full disk, or what the next Put says too

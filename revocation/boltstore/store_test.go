@@ -29,8 +29,8 @@ func TestConformance(t *testing.T) {
 // moved, and mostly too much for the journal.
 var manyLimits = map[string]limits{
 	"default limits": defaultLimits,
-	"tiny limits":    {together: 8, recent: 16, grown: 4, worth: 1},
-	"no limits":      {together: 1 << 20, recent: 1 << 20, grown: 1, worth: 1},
+	"tiny limits":    {together: 8, recent: 16, grown: 4, worth: 1, least: 1, most: 2},
+	"no limits":      {together: 1 << 20, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1 << 20},
 }
 
 // Scan and Drop go through a file in chunks.
