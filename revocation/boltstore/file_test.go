@@ -144,14 +144,19 @@ func TestUnknownFormat(t *testing.T) {
 
 // Whatever a disk did to the pages, there is an error and not a crash.
 func TestDamagedFile(t *testing.T) {
-	path := newPath(t)
-	s := mustOpen(t, path)
-	list := records(2000)
-	mustPut(t, s, list...)
+	inPlace := newPath(t)
+	s := mustOpenWith(t, inPlace, limits{grown: 1})
+	mustPut(t, s, records(2000)...)
 	mustPut(t, s, record(2000))
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, s)
+	inJournal, list := bothParts(t)
+	t.Run("in place", func(t *testing.T) { damaged(t, inPlace, 2001) })
+	t.Run("in the journal", func(t *testing.T) { damaged(t, inJournal, len(list)) })
+}
+
+// damaged asserts that a file in which a page was zeroed has records as before or
+// there is an error.
+func damaged(t *testing.T, path string, records int) {
 	intact, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +175,7 @@ func TestDamagedFile(t *testing.T) {
 		}
 		found := 0
 		err = s.Scan(t.Context(), revocation.Key{}, func(revocation.Record) error { found++; return nil })
-		if err == nil && found != 2001 {
+		if err == nil && found != records {
 			t.Errorf("page %d: Scan found %d records and no error", n/page, found)
 		}
 		_ = tryPut(s, record(6000))
