@@ -56,6 +56,43 @@ func TestFileGone(t *testing.T) {
 	mustPut(t, s, record(2))
 }
 
+// What is put lazily while the file is gone is known at least until Close, which says
+// that it is lost; who comes once that is known is told.
+func TestFileGoneForLazyPuts(t *testing.T) {
+	path := newPath(t)
+	s := mustOpen(t, path)
+	mustPutLazily(t, s, []byte("one"), record(1))
+	if err := os.Rename(path, path+".aside"); err != nil {
+		t.Fatal(err)
+	}
+	mustPutLazily(t, s, []byte("two"), record(2))
+	until(s.hasFailed)
+	notStored(t, tryPutLazily(s, []byte("three"), record(3)))
+	wants(t, s, record(1), record(2))
+	if err := os.Rename(path+".aside", path); err != nil {
+		t.Fatal(err)
+	}
+	mustPutLazily(t, s, nil, record(3)) // with what has waited
+	after := mustOpen(t, copyOpen(t, s))
+	wants(t, after, record(1), record(2), record(3))
+	wantsCursor(t, after, []byte("two"))
+
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	mustPutLazily(t, s, nil, record(4))
+	if err := s.Close(); !errors.Is(err, revocation.ErrNotStored) {
+		t.Errorf("Close = %v; it does not say that something was lost", err)
+	}
+}
+
+// hasFailed says whether the last write has.
+func (s *Store) hasFailed() bool {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.journal.failed
+}
+
 // Where a file was cut short, no answer is a wrong one, and nothing crashes or
 // hangs.
 func TestFileCutShort(t *testing.T) {
@@ -169,7 +206,11 @@ func damaged(t *testing.T, path string, records int) {
 		if err := os.WriteFile(path, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open(t.Context(), path, 0)
+		limits := defaultLimits
+		if n/page%2 == 0 {
+			limits = manyLimits["tiny limits"] // with which it is moved too
+		}
+		s, err := open(t.Context(), path, DefaultLockTimeout, limits)
 		if err != nil {
 			continue
 		}

@@ -19,14 +19,12 @@ func TestDiskFull(t *testing.T) {
 	if !ok {
 		return
 	}
-	path, filler := filepath.Join(dir, "denylist.db"), filepath.Join(dir, "filler")
+	path := filepath.Join(dir, "denylist.db")
 	s := mustOpen(t, path)
 	stored := records(100)
 	mustPut(t, s, stored...)
 
-	if err := os.WriteFile(filler, make([]byte, 8<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("filling the disk: %v", err)
-	}
+	empty := fill(t, dir)
 	var refused []revocation.Record
 	for i := 100; refused == nil; i += 100 { // until no page is free inside the file either
 		batch := records(i + 100)[i:]
@@ -45,14 +43,102 @@ func TestDiskFull(t *testing.T) {
 		}
 	}
 
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
+	empty()
 	mustPut(t, s, refused...)
 	if err := s.Close(); err != nil {
 		t.Fatalf("Close: %v", err)
 	}
 	wants(t, mustOpen(t, path), append(stored, refused...)...)
+}
+
+// What cannot be moved stays known, and is moved when there is room.
+func TestMoveOnFullDisk(t *testing.T) {
+	dir, ok := smallDisk(t)
+	if !ok {
+		return
+	}
+	path := filepath.Join(dir, "denylist.db")
+	stored := records(4000)
+	s := mustOpenWith(t, path, unmoved)
+	mustPut(t, s, stored...)
+	mustClose(t, s)
+	empty := fill(t, dir)
+	s = mustOpenWith(t, path, limits{together: 1 << 10, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1 << 12})
+	until(func() bool { return s.hasFailed() || !s.recent.isMoving() })
+	if !s.recent.isMoving() {
+		t.Fatal("all was moved on a full disk")
+	}
+	wants(t, s, stored...)
+	wants(t, mustOpen(t, copyOpen(t, s)), stored...)
+
+	empty()
+	until(func() bool { return !s.recent.isMoving() })
+	wants(t, s, stored...)
+	mustClose(t, s)
+	wants(t, mustOpen(t, path), stored...)
+}
+
+// What was put lazily and cannot be written stays known. Until it can, nobody else is
+// told that it will be.
+func TestLazyPutOnFullDisk(t *testing.T) {
+	dir, ok := smallDisk(t)
+	if !ok {
+		return
+	}
+	path := filepath.Join(dir, "denylist.db")
+	s := mustOpen(t, path)
+	empty := fill(t, dir)
+	var stored []revocation.Record
+	var position []byte
+	for i := 0; !s.hasFailed(); i += 200 { // until no page is free inside the file either
+		batch := records(i + 200)[i:]
+		if err := tryPutLazily(s, batch[0].Key.Digest[:], batch...); err == nil {
+			stored, position = append(stored, batch...), batch[0].Key.Digest[:]
+		} else {
+			notStored(t, err)
+		}
+		until(func() bool { return s.hasFailed() || !s.hasLate() })
+	}
+	if !s.hasLate() {
+		t.Fatal("everything was written to a full disk")
+	}
+	refused := record(1_000_000)
+	notStored(t, tryPutLazily(s, []byte("refused"), refused))
+	wants(t, s, stored...)
+	wantsCursor(t, s, position)
+	if _, err := s.Get(refused.Key); !errors.Is(err, revocation.ErrNotFound) {
+		t.Errorf("Get of what was refused = %v, want ErrNotFound", err)
+	}
+
+	empty()
+	until(func() bool { return !s.hasLate() }) // without anybody's doing
+	after := mustOpen(t, copyOpen(t, s))
+	wants(t, after, stored...)
+	wantsCursor(t, after, position)
+	mustPutLazily(t, s, nil, refused)
+	mustClose(t, s)
+	wants(t, mustOpen(t, path), append(stored, refused)...)
+}
+
+// hasLate says whether anything is not in the file yet.
+func (s *Store) hasLate() bool {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.journal.isLate()
+}
+
+func fill(t *testing.T, dir string) (empty func()) {
+	t.Helper()
+	filler := filepath.Join(dir, "filler")
+	if err := os.WriteFile(filler, make([]byte, 8<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("filling the disk: %v", err)
+	}
+	return func() {
+		t.Helper()
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 const inNamespace = "BOLTSTORE_IN_NAMESPACE"

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
@@ -221,6 +223,7 @@ func (h *history) crash() {
 		h.fatalf("Close: %v", err)
 	}
 	h.path = after
+	intact(h.t, h.path)
 	h.open()
 	found := state{records: map[revocation.Key]revocation.Record{}}
 	for _, r := range h.found(h.store, revocation.Key{}) {
@@ -258,4 +261,15 @@ func copyOpen(t testing.TB, s *Store) (path string) {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// intact asserts that the pages of a file that nobody uses are what bbolt expects.
+func intact(t testing.TB, path string) {
+	t.Helper()
+	edited(t, path, func(tx *bbolt.Tx) error {
+		for err := range tx.Check() {
+			t.Errorf("%s: %v", path, err)
+		}
+		return nil
+	})
 }

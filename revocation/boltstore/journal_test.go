@@ -122,9 +122,7 @@ func TestFirstFormat(t *testing.T) {
 	for range 2 {
 		s := mustOpen(t, path)
 		wants(t, s, list...)
-		if got, err := s.Cursor(); err != nil || string(got) != "position" {
-			t.Errorf("Cursor = %q, %v", got, err)
-		}
+		wantsCursor(t, s, []byte("position"))
 		list = append(list, record(len(list)))
 		mustPut(t, s, list...)
 		mustClose(t, s)

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -30,6 +31,7 @@ func TestConformance(t *testing.T) {
 var manyLimits = map[string]limits{
 	"default limits": defaultLimits,
 	"tiny limits":    {together: 8, recent: 16, grown: 4, worth: 1, least: 1, most: 2},
+	"medium limits":  {together: 64, recent: 4096, grown: 256, worth: 1, least: 8, most: 64},
 	"no limits":      {together: 1 << 20, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1 << 20},
 }
 
@@ -112,6 +114,13 @@ func wants(t testing.TB, s *Store, list ...revocation.Record) {
 		if got, err := s.Get(want.Key); err != nil || got != want {
 			t.Fatalf("Get(%s) = %+v, %v; want %+v", want.Key, got, err, want)
 		}
+	}
+}
+
+func wantsCursor(t testing.TB, s *Store, want []byte) {
+	t.Helper()
+	if got, err := s.Cursor(); err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("Cursor = %q, %v; want %q", got, err, want)
 	}
 }
 
