@@ -27,7 +27,7 @@ type put struct {
 // are; many are put in place at once.
 func (s *Store) Put(ctx context.Context, batch revocation.Batch) error {
 	if batch.Lazy && ctx.Err() == nil {
-		if done, err := s.putLate(batch); done {
+		if done, err := s.putLate(ctx, batch); done {
 			return err
 		}
 	}

@@ -110,6 +110,25 @@ func TestPutRunsOutOfTimeWhileItWaits(t *testing.T) {
 	release()
 }
 
+// A disk that takes its time does not hold up whom it would keep waiting for too long.
+func TestLazyPutRunsOutOfTimeBesideACommit(t *testing.T) {
+	s := mustOpen(t, newPath(t))
+	s.writing.Lock()
+	ctx, cancel := context.WithCancel(t.Context())
+	answer := make(chan error)
+	go func() { answer <- s.Put(ctx, revocation.Batch{Records: records(1), Lazy: true}) }()
+	cancel()
+	err := <-answer
+	s.writing.Unlock()
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Put = %v, want context.Canceled", err)
+	}
+	mustPutLazily(t, s, nil, record(2))
+	if _, err := s.Get(record(1).Key); !errors.Is(err, revocation.ErrNotFound) {
+		t.Errorf("Get = %v, want ErrNotFound", err)
+	}
+}
+
 // After a commit that may be durable or not, the file is only read.
 func TestCommitWithUnknownOutcome(t *testing.T) {
 	s := mustOpen(t, newPath(t))

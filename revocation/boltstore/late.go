@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -17,12 +18,14 @@ func (j *journal) isLate() bool { return len(j.late) > 0 || j.lateCursor != nil 
 
 // putLate has a batch seen that is written soon; unless there is reason to wait until
 // it is.
-func (s *Store) putLate(batch revocation.Batch) (done bool, err error) {
+func (s *Store) putLate(ctx context.Context, batch revocation.Batch) (done bool, err error) {
 	if err := s.enter(); err != nil {
 		return true, fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
 	}
 	defer s.leave()
-	s.writing.Lock()
+	if err := s.writing.LockBefore(ctx); err != nil {
+		return true, fmt.Errorf("%w: waiting for a commit: %w", revocation.ErrNotStored, err)
+	}
 	defer s.writing.Unlock()
 	j := &s.journal
 	if j.failed || len(j.late)+len(batch.Records) > s.limits.together || s.recent.len() >= s.limits.recent {

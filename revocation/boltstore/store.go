@@ -45,7 +45,7 @@ type Store struct {
 
 	puts    chan *put
 	done    chan struct{} // closed when the committer has ended
-	writing sync.Mutex    // held through a write, and the judgement of how it failed
+	writing lock          // held through a write, and the judgement of how it failed
 	broken  atomic.Pointer[error]
 
 	limits    limits
@@ -79,7 +79,10 @@ func open(ctx context.Context, path string, lockTimeout time.Duration, limits li
 	if err := readAhead(ctx, path); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
-	s := &Store{path: path, puts: make(chan *put, maxWaiting), done: make(chan struct{}), late: make(chan struct{}, 1), limits: limits, recent: newRecent()}
+	s := &Store{
+		path: path, limits: limits, recent: newRecent(), writing: newLock(),
+		puts: make(chan *put, maxWaiting), done: make(chan struct{}), late: make(chan struct{}, 1),
+	}
 	if err := guard(func() (err error) { return s.open(lockTimeout) }); err != nil {
 		switch {
 		case s.db != nil:

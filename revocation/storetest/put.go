@@ -161,13 +161,15 @@ func (f *fixture) outcome(r revocation.Record, answer error) {
 }
 
 func cancelledPut(t *testing.T, f *fixture) {
-	r := record(1, 60)
-	answer := f.store.Put(cancelled(t.Context()), revocation.Batch{Records: []revocation.Record{r}})
-	if answer != nil && !errors.Is(answer, context.Canceled) {
-		t.Errorf("Put = %v, want context.Canceled", answer)
+	for i, lazy := range []bool{false, true} {
+		r := record(i, 60)
+		answer := f.store.Put(cancelled(t.Context()), revocation.Batch{Records: []revocation.Record{r}, Lazy: lazy})
+		if answer != nil && !errors.Is(answer, context.Canceled) {
+			t.Errorf("Put = %v, want context.Canceled", answer)
+		}
+		f.reopen()
+		f.outcome(r, answer)
 	}
-	f.reopen()
-	f.outcome(r, answer)
 }
 
 func cancelledPuts(t *testing.T, f *fixture) {
@@ -176,7 +178,7 @@ func cancelledPuts(t *testing.T, f *fixture) {
 	var wg sync.WaitGroup
 	for i := range list {
 		ctx, cancel := context.WithCancel(t.Context())
-		wg.Go(func() { answers[i] = f.store.Put(ctx, revocation.Batch{Records: list[i : i+1]}) })
+		wg.Go(func() { answers[i] = f.store.Put(ctx, revocation.Batch{Records: list[i : i+1], Lazy: i%2 == 0}) })
 		wg.Go(cancel)
 	}
 	wg.Wait()
