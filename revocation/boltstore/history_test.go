@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
@@ -51,6 +49,7 @@ type history struct {
 	rand   *rand.Rand
 	path   string
 	store  *Store
+	gone   bool    // the file is, so that nothing can be written
 	states []state // after each step, from the first to which a crash may lead on
 	steps  []string
 }
@@ -99,6 +98,8 @@ func (h *history) step() {
 		{"drop", 3, h.drop},
 		{"get", 3, h.get},
 		{"scan", 3, h.scan},
+		{"lose the file", 1, func() { h.lose(true) }},
+		{"find the file", 2, func() { h.lose(false) }},
 		{"reopen", 1, h.reopen},
 		{"crash", 2, h.crash},
 	}
@@ -145,8 +146,12 @@ func (h *history) put(n int, lazy bool) {
 	if h.rand.IntN(2) == 0 {
 		batch.Cursor = []byte(strconv.Itoa(len(h.steps)))
 	}
-	if err := h.store.Put(h.t.Context(), batch); err != nil {
-		h.fatalf("Put: %v", err)
+	err := h.store.Put(h.t.Context(), batch)
+	if h.gone && errors.Is(err, revocation.ErrNotStored) {
+		return
+	}
+	if err != nil || h.gone && !lazy {
+		h.fatalf("Put = %v, with the file gone: %t", err, h.gone)
 	}
 	next := h.next()
 	for _, r := range batch.Records {
@@ -165,10 +170,14 @@ func (h *history) put(n int, lazy bool) {
 
 func (h *history) drop() {
 	before := h.time().Add(-5 * time.Second)
+	n, err := h.store.Drop(h.t.Context(), before)
+	if h.gone && errors.Is(err, revocation.ErrNotStored) {
+		return
+	}
 	next := h.next()
 	had := len(next.records)
 	maps.DeleteFunc(next.records, func(_ revocation.Key, r revocation.Record) bool { return r.Expires.Before(before) })
-	if n, err := h.store.Drop(h.t.Context(), before); err != nil || n != had-len(next.records) {
+	if err != nil || n != had-len(next.records) {
 		h.fatalf("Drop = %d, %v; want %d", n, err, had-len(next.records))
 	}
 }
@@ -208,7 +217,22 @@ func (h *history) open() {
 	}
 }
 
+// lose has the file be gone, or back.
+func (h *history) lose(gone bool) {
+	from, to := h.path+".aside", h.path
+	if gone {
+		from, to = to, from
+	}
+	if gone != h.gone {
+		if err := os.Rename(from, to); err != nil {
+			h.fatalf("%v", err)
+		}
+	}
+	h.gone = gone
+}
+
 func (h *history) reopen() {
+	h.lose(false)
 	if err := h.store.Close(); err != nil {
 		h.fatalf("Close: %v", err)
 	}
@@ -218,6 +242,7 @@ func (h *history) reopen() {
 
 // crash goes on with the file as it is while the store is open.
 func (h *history) crash() {
+	h.lose(false)
 	after := copyOpen(h.t, h.store)
 	if err := h.store.Close(); err != nil {
 		h.fatalf("Close: %v", err)
@@ -244,32 +269,4 @@ func (h *history) check() {
 	if got, err := h.store.Cursor(); err != nil || !bytes.Equal(got, h.now().cursor) {
 		h.fatalf("Cursor = %q, %v; want %q", got, err, h.now().cursor)
 	}
-}
-
-// copyOpen copies the file of an open store, as it would be after a crash between two
-// commits.
-func copyOpen(t testing.TB, s *Store) (path string) {
-	t.Helper()
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	content, err := os.ReadFile(s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = newPath(t)
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// intact asserts that the pages of a file that nobody uses are what bbolt expects.
-func intact(t testing.TB, path string) {
-	t.Helper()
-	edited(t, path, func(tx *bbolt.Tx) error {
-		for err := range tx.Check() {
-			t.Errorf("%s: %v", path, err)
-		}
-		return nil
-	})
 }

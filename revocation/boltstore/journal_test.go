@@ -2,7 +2,6 @@ package boltstore
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"testing"
@@ -15,46 +14,6 @@ import (
 
 // unmoved are limits with which nothing is moved.
 var unmoved = limits{together: 1 << 20, recent: 1 << 20, grown: 1 << 20, worth: 1 << 20, least: 1, most: 1}
-
-func mustOpenWith(t testing.TB, path string, limits limits) *Store {
-	t.Helper()
-	s, err := open(t.Context(), path, DefaultLockTimeout, limits)
-	if err != nil {
-		t.Fatalf("open: %v", err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
-}
-
-func mustClose(t testing.TB, s *Store) {
-	t.Helper()
-	if err := s.Close(); err != nil {
-		t.Fatalf("Close: %v", err)
-	}
-}
-
-func tryPutLazily(s *Store, cursor []byte, list ...revocation.Record) error {
-	return s.Put(context.Background(), revocation.Batch{Records: list, Cursor: cursor, Lazy: true})
-}
-
-func mustPutLazily(t testing.TB, s *Store, cursor []byte, list ...revocation.Record) {
-	t.Helper()
-	if err := tryPutLazily(s, cursor, list...); err != nil {
-		t.Fatalf("Put: %v", err)
-	}
-}
-
-// edited changes the file of a store that is closed.
-func edited(t testing.TB, path string, change func(*bbolt.Tx) error) {
-	t.Helper()
-	db, err := bbolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(db.Update(change), db.Close()); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // bothParts makes a file whose journal has two parts: records 0 to 999 in the
 // older, of which the first hundred are dropped, and 900 to 1999 in the newer.

@@ -76,6 +76,23 @@ func mustOpen(t testing.TB, path string) *Store {
 	return s
 }
 
+func mustOpenWith(t testing.TB, path string, limits limits) *Store {
+	t.Helper()
+	s, err := open(t.Context(), path, DefaultLockTimeout, limits)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func mustClose(t testing.TB, s *Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatalf("Close: %v", err)
+	}
+}
+
 func record(i int) revocation.Record {
 	return revocation.Record{
 		Key: revocation.Key{
@@ -103,6 +120,17 @@ func tryPut(s *Store, list ...revocation.Record) error {
 func mustPut(t testing.TB, s *Store, list ...revocation.Record) {
 	t.Helper()
 	if err := tryPut(s, list...); err != nil {
+		t.Fatalf("Put: %v", err)
+	}
+}
+
+func tryPutLazily(s *Store, cursor []byte, list ...revocation.Record) error {
+	return s.Put(context.Background(), revocation.Batch{Records: list, Cursor: cursor, Lazy: true})
+}
+
+func mustPutLazily(t testing.TB, s *Store, cursor []byte, list ...revocation.Record) {
+	t.Helper()
+	if err := tryPutLazily(s, cursor, list...); err != nil {
 		t.Fatalf("Put: %v", err)
 	}
 }
