@@ -115,17 +115,21 @@ func (m *mover) move() error {
 			return true, nil
 		}
 		return true, tx.DeleteBucket(journalBuckets[1-s.journal.growing])
-	}, func() {
-		switch {
-		case s.broken.Load() != nil: // nobody knows where it is: it stays in memory
-		case more:
-			m.moved += len(some)
-		default:
-			s.recent.moved()
-			m.moved, m.next = 0, nil
-			m.begin()
-		}
-	})
+	}, func() { m.done(len(some), more) })
+}
+
+// done is called when a number of entries more have been moved.
+func (m *mover) done(n int, more bool) {
+	s := m.store
+	switch {
+	case s.broken.Load() != nil: // nobody knows where they are: they stay in memory
+	case more:
+		m.moved += n
+	default:
+		s.recent.moved()
+		m.moved, m.next = 0, nil
+		m.begin()
+	}
 }
 
 // set has an entry stand among the records.

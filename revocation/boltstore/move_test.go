@@ -159,6 +159,30 @@ func TestLateIsNotMoved(t *testing.T) {
 	until(func() bool { return inPlace(t, s) == 10 })
 }
 
+// If nobody knows whether it was moved, it stays known.
+func TestMoveWithUnknownOutcome(t *testing.T) {
+	path := newPath(t)
+	s := mustOpenWith(t, path, unmoved)
+	list := records(100)
+	mustPut(t, s, list...)
+	s.writing.Lock()
+	s.turn() // with a mover that does not know of it
+	s.writing.Unlock()
+	err := s.write(func(tx *bbolt.Tx) (bool, error) {
+		tx.OnCommit(func() { panic("after the commit") })
+		return true, nil
+	}, func() { s.mover.done(len(list), false) })
+	if err == nil || errors.Is(err, revocation.ErrNotStored) {
+		t.Fatalf("write = %v; want an error that promises nothing", err)
+	}
+	wants(t, s, list...)
+	if found := len(all(t, s)); found != len(list) {
+		t.Errorf("Scan finds %d records, want %d", found, len(list))
+	}
+	mustClose(t, s)
+	wants(t, mustOpen(t, path), list...)
+}
+
 // While it is being sorted, what is to be moved is found as before and after.
 func TestRecentWhileItIsSorted(t *testing.T) {
 	r := newRecent()
