@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
 )
 
 // stats describe the denylist of this node.
@@ -91,7 +92,7 @@ func version() string {
 // state is how the node stands to its store, and to others.
 type state struct {
 	// Cluster is nil if the node stands alone.
-	Cluster *clusterState `json:"cluster"`
+	Cluster *operator.Cluster `json:"cluster"`
 	readiness
 	Store storeHealth `json:"store"`
 }

@@ -1,40 +1,17 @@
 package caddymodule
 
-import "time"
+import (
+	"time"
 
-// clusterState is how a node stands to its cluster.
-type clusterState struct {
-	// Level is whether all that the cluster knows comes in right now.
-	Level bool `json:"level"`
-	// Stale is whether there was no word yet, or none within MaxStalenessSeconds.
-	Stale bool `json:"stale"`
-	// StalenessSeconds is how old what the node knows of the cluster may be: all
-	// that was known there so long ago, it knows. Absent until there was word.
-	StalenessSeconds    *float64 `json:"staleness_seconds,omitempty"`
-	MaxStalenessSeconds float64  `json:"max_staleness_seconds"`
-	// LagSeconds is how long the last word was under way.
-	LagSeconds float64 `json:"lag_seconds"`
-	// Syncs is how often the node has begun to listen, and Snapshots how often, by
-	// reason, it had to be told everything.
-	Syncs     int            `json:"syncs"`
-	Snapshots map[string]int `json:"snapshots"`
-	// Received is how many records came in, this node's own included.
-	Received int `json:"received"`
-	// Repaired is how many records the cluster lacked and was sent by this node.
-	Repaired int `json:"repaired"`
-	// Owed is how many records did not reach the cluster, and will be sent again.
-	Owed int `json:"owed"`
-	// Lost is why the node is not level.
-	Lost string `json:"lost,omitempty"`
-	// Warnings are settings of the engine with which it cannot keep its promises.
-	Warnings []string `json:"warnings"`
-}
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
+)
 
-func (a *App) clusterState() *clusterState {
+// clusterState is how the node stands to its cluster; nil without one.
+func (a *App) clusterState() *operator.Cluster {
 	if a.member == nil {
 		return nil
 	}
-	s := &clusterState{
+	s := &operator.Cluster{
 		Stale: !a.fresh(), MaxStalenessSeconds: time.Duration(a.MaxStaleness).Seconds(),
 		Snapshots: map[string]int{}, Warnings: []string{},
 	}

@@ -8,25 +8,12 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
 )
 
-// clusterState is what the admin API says of how a node stands to its cluster.
-type clusterState struct {
-	Level               bool             `json:"level"`
-	Stale               bool             `json:"stale"`
-	StalenessSeconds    *float64         `json:"staleness_seconds"`
-	MaxStalenessSeconds float64          `json:"max_staleness_seconds"`
-	LagSeconds          float64          `json:"lag_seconds"`
-	Syncs               int64            `json:"syncs"`
-	Snapshots           map[string]int64 `json:"snapshots"`
-	Received            int64            `json:"received"`
-	Repaired            int64            `json:"repaired"`
-	Owed                int64            `json:"owed"`
-	Lost                string           `json:"lost"`
-	Warnings            []string         `json:"warnings"`
-}
-
-func (s *clusterState) rows() [][2]string {
+// clusterRows are what the admin API says of how a node stands to its cluster.
+func clusterRows(s *operator.Cluster) [][2]string {
 	level := "level"
 	switch {
 	case s.Stale:
@@ -44,10 +31,10 @@ func (s *clusterState) rows() [][2]string {
 	rows := [][2]string{
 		{"cluster", level},
 		{"last word", word},
-		{"told everything", s.told()},
-		{"received", humanize.Comma(s.Received)},
-		{"repaired", humanize.Comma(s.Repaired)},
-		{"owed", humanize.Comma(s.Owed)},
+		{"told everything", told(s)},
+		{"received", humanize.Comma(int64(s.Received))},
+		{"repaired", humanize.Comma(int64(s.Repaired))},
+		{"owed", humanize.Comma(int64(s.Owed))},
 	}
 	for _, warning := range s.Warnings {
 		rows = append(rows, [2]string{"warning", plain(warning)})
@@ -56,15 +43,15 @@ func (s *clusterState) rows() [][2]string {
 }
 
 // told is how often, and why, everything had to be told.
-func (s *clusterState) told() string {
+func told(s *operator.Cluster) string {
 	var parts []string
 	for _, reason := range slices.Sorted(maps.Keys(s.Snapshots)) {
-		parts = append(parts, fmt.Sprintf("%s %s", humanize.Comma(s.Snapshots[reason]), plain(reason)))
+		parts = append(parts, fmt.Sprintf("%s %s", humanize.Comma(int64(s.Snapshots[reason])), plain(reason)))
 	}
 	if len(parts) == 0 {
 		parts = []string{"never"}
 	}
-	return fmt.Sprintf("%s, in %s syncs", strings.Join(parts, ", "), humanize.Comma(s.Syncs))
+	return fmt.Sprintf("%s, in %s syncs", strings.Join(parts, ", "), humanize.Comma(int64(s.Syncs)))
 }
 
 func seconds(n float64) string {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation/operator"
 )
 
 func statsCommand() *cobra.Command {
@@ -45,7 +47,7 @@ type syncState struct {
 		LastWrite *time.Time `json:"last_write"`
 		LastError string     `json:"last_error"`
 	} `json:"store"`
-	Cluster *clusterState `json:"cluster"`
+	Cluster *operator.Cluster `json:"cluster"`
 }
 
 func (c *call) stats() error {
@@ -92,7 +94,7 @@ func (s *syncState) rows() [][2]string {
 		rows = append(rows, [2]string{"last error", plain(s.Store.LastError)})
 	}
 	if s.Cluster != nil {
-		rows = append(rows, s.Cluster.rows()...)
+		rows = append(rows, clusterRows(s.Cluster)...)
 	}
 	return rows
 }
