@@ -79,6 +79,7 @@ type Denylist struct {
 	inUse sync.Map // the keys of all claims
 
 	publishers publishers
+	apart      atomic.Int32 // decisions that are stored here while they are being published
 
 	sweeping sync.Mutex // held while the index forgets, or learns what it forgot
 

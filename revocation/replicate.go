@@ -90,7 +90,8 @@ var NoCursor = []byte{}
 // cursor that says up to where this node knows what the others do, and enforces
 // them. Records that have ended long ago are left out. One that this version does not
 // understand is [ErrInvalid], and nothing is received: what a newer version has
-// revoked must not be passed over.
+// revoked must not be passed over. While something is stored here that is still being
+// published, no cursor is kept: after a crash, only that shows what the cluster lacks.
 func (d *Denylist) Receive(ctx context.Context, records []Record, cursor []byte) error {
 	return d.receive(ctx, Batch{Records: records, Cursor: cursor})
 }
@@ -110,7 +111,16 @@ func (d *Denylist) receive(ctx context.Context, batch Batch) (err error) {
 	if batch.Records, err = d.live(batch.Records, remembered); err != nil {
 		return fmt.Errorf("receiving: %w", err)
 	}
-	return d.put(ctx, batch)
+	if len(batch.Cursor) == 0 {
+		return d.put(ctx, batch)
+	}
+	if d.apart.Load() > 0 {
+		batch.Cursor = nil
+	}
+	if err := d.put(ctx, batch); err != nil || batch.Cursor == nil || d.apart.Load() == 0 {
+		return err
+	}
+	return d.put(ctx, Batch{Cursor: NoCursor}) // something was stored meanwhile
 }
 
 // remembered is how long a node of a cluster remembers what has ended. Others, with

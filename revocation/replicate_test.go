@@ -84,7 +84,7 @@ func TestAway(t *testing.T) {
 }
 
 // What the cluster may lack is never behind a cursor: it becomes void in the same
-// commit, and once more if one came in while that was unclear.
+// commit, and none is kept that comes in while that is unclear.
 func TestAwayWithoutCursor(t *testing.T) {
 	f := newFixture(t)
 	keep := func() {
@@ -114,9 +114,16 @@ func TestAwayWithoutCursor(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		keep()
+		if cursor, err := f.Cursor(); err != nil || cursor != nil {
+			t.Errorf("with something that the cluster may lack, Cursor = %q, %v", cursor, err)
+		}
 		return errCut
 	}
 	revoke(2)
+	keep()
+	if cursor, err := f.Cursor(); err != nil || cursor == nil {
+		t.Errorf("later, Cursor = %q, %v", cursor, err)
+	}
 }
 
 // What takes long to be published is enforced meanwhile, and durable, and no success

@@ -55,7 +55,8 @@ func (d *Denylist) reverse(ctx context.Context, key Key, by Decision, effect Eff
 	}
 	if r.Effect == effect {
 		d.cache.outdate() // it may be so by a change that was given up before it was stored
-		return r, nil
+		// Or by one that came in lazily, and is durable with what is put after it.
+		return r, d.put(ctx, Batch{})
 	}
 	if key.Kind == KindUsed {
 		return Record{}, fmt.Errorf("%w: that something was used cannot be reversed", ErrInvalid)

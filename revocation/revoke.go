@@ -128,6 +128,7 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 		}
 	}
 	store := sync.OnceValue(func() error {
+		d.apart.Add(1)
 		local, cancel := outlast(ctx, localTimeout)
 		defer cancel()
 		return d.putUnpublished(local, refusing(live))
@@ -138,6 +139,7 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 		return nil
 	}
 	err = store() // or what has become of it
+	defer d.apart.Add(-1)
 	switch {
 	case away == nil:
 		return nil

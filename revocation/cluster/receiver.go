@@ -104,8 +104,9 @@ func (r *receiver) keep(ctx context.Context, records []revocation.Record, cursor
 	}
 	// What another node was asked for is durable there and in the cluster: that
 	// suffices until many share what it costs to be durable here.
+	awaited := r.node.awaited.any(records)
 	receive := r.node.list.ReceiveLazily
-	if r.node.awaited.any(records) {
+	if awaited {
 		receive = r.node.list.Receive
 	}
 	if err := receive(ctx, records, kept); err != nil {
@@ -114,7 +115,9 @@ func (r *receiver) keep(ctx context.Context, records []revocation.Record, cursor
 	if cursor != nil {
 		r.cursor = cursor
 	}
-	r.node.awaited.came(records)
+	if awaited { // what is awaited since then comes by again, and is durable then
+		r.node.awaited.came(records)
+	}
 	if kept != nil && r.node.owed.any() { // by now
 		return r.node.list.Receive(ctx, nil, revocation.NoCursor)
 	}

@@ -88,6 +88,9 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		{"nodes: a storm with restarts", nodesStorm},
 		{"nodes: reopened", nodesReopened},
 		{"nodes: revoked alone while joining", nodesJoined},
+		{"nodes: answered is in the file", nodesAnswered},
+		{"nodes: asked for what is coming in", nodesAskedTwice},
+		{"nodes: killed before all is in the file", nodesKilled},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,7 @@ import (
 
 func revokes(node, key, expires uint8) step { return step{revoke, node, key, expires} }
 func alone(node, key, expires uint8) step   { return step{revokeAlone, node, key, expires} }
+func enforces(node, key uint8) step         { return step{enforce, node, key, 0} }
 func restores(node, key uint8) step         { return step{restore, node, key, 0} }
 
 func set(steps ...uint8) (set uint64) {
@@ -24,7 +25,7 @@ func set(steps ...uint8) (set uint64) {
 
 // What the scenarios leave out, to stay small.
 var (
-	failures = set(giveUp, giveUpEarly, arrive, pay, crash)
+	failures = set(putEarly, giveUp, giveUpEarly, arrive, pay, write, crash)
 	vouching = set(ask, hear, vouch, believe)
 	syncs    = set(syncEnd, beatSent, beatCame, repair)
 )
@@ -49,11 +50,16 @@ const (
 	outside         = "out of the cluster"
 	neverKnew       = "a node that never knew"
 	vouchedFor      = "nodes that vouch"
+	lateInFile      = "what is late in the file"
+	lateAndLost     = "and the engine loses"
+	lostAndCrashed  = "a node that knew before it crashed"
+	takenBackLate   = "restorations that are late in the file"
+	soAlready       = "what is so already"
 )
 
 var scenarios = map[string]scenario{
 	whileOneNode: {
-		nodes: 2, passive: 1 << b, keys: 2, log: 4, faults: 2, spare: true, without: set(giveUpEarly),
+		nodes: 2, passive: 1 << b, keys: 2, log: 4, faults: 2, spare: true, lazy: true, without: set(putEarly, giveUpEarly),
 		script: []step{revokes(a, x, 9), revokes(a, y, 9)},
 	},
 	whileTwoNodes: {
@@ -69,7 +75,7 @@ var scenarios = map[string]scenario{
 		script: []step{revokes(a, x, 9), revokes(a, y, 9)},
 	},
 	lateMessages: {
-		nodes: 2, keys: 1, log: 4, late: true, without: syncs,
+		nodes: 2, keys: 1, log: 4, late: true, lazy: true, without: syncs,
 		script: []step{revokes(a, x, 9), restores(a, x), revokes(b, x, 9)},
 	},
 	reversals: {
@@ -93,7 +99,7 @@ var scenarios = map[string]scenario{
 		script: []step{revokes(a, x, 2), revokes(b, x, 9)},
 	},
 	outside: {
-		nodes: 2, passive: 1 << b, keys: 2, log: 4, script: []step{revokes(a, x, 9), alone(a, y, 9)},
+		nodes: 2, passive: 1 << b, keys: 2, log: 4, lazy: true, script: []step{revokes(a, x, 9), alone(a, y, 9)},
 	},
 	neverKnew: {
 		nodes: 2, level: 1<<a | 1<<b, keys: 2, log: 3, faults: 1, doubts: true, without: failures | vouching,
@@ -102,6 +108,26 @@ var scenarios = map[string]scenario{
 	vouchedFor: {
 		nodes: 3, level: 1<<a | 1<<b, keys: 1, log: 2, faults: 1, doubts: true, without: failures | set(syncEnd, repair),
 		script: []step{revokes(a, x, 9)},
+	},
+	lateInFile: {
+		nodes: 2, keys: 2, log: 2, lazy: true, level: 1<<a | 1<<b, without: set(giveUp, giveUpEarly, arrive, pay, syncEnd),
+		script: []step{revokes(a, x, 9), revokes(b, y, 9)},
+	},
+	lateAndLost: {
+		nodes: 2, keys: 1, log: 3, faults: 1, spare: true, lazy: true, level: 1<<a | 1<<b, without: set(putEarly, giveUp, giveUpEarly, arrive, pay, syncEnd),
+		script: []step{revokes(a, x, 9), revokes(b, x, 9)},
+	},
+	lostAndCrashed: {
+		nodes: 2, level: 1<<a | 1<<b, keys: 1, log: 2, faults: 1, doubts: true, lazy: true, without: failures&^set(write, crash) | vouching | set(syncEnd),
+		script: []step{revokes(a, x, 9)},
+	},
+	takenBackLate: {
+		nodes: 2, keys: 1, log: 3, lazy: true, level: 1<<a | 1<<b, without: set(giveUp, giveUpEarly, arrive, pay, beatSent, beatCame, repair),
+		script: []step{revokes(a, x, 9), restores(b, x), revokes(a, x, 9)},
+	},
+	soAlready: {
+		nodes: 2, keys: 1, log: 4, lazy: true, level: 1<<a | 1<<b, without: failures&^set(write, crash) | set(beatSent, beatCame, repair, syncEnd),
+		script: []step{revokes(a, x, 9), enforces(b, x), restores(a, x), restores(b, x)},
 	},
 }
 
@@ -152,6 +178,11 @@ var mutations = map[string]struct {
 	"a node vouches that waits itself":                      {vouchedFor, func(r *rules) { r.knows = false }},
 	"a node vouches before it has repaired":                 {vouchedFor, func(r *rules) { r.whole = false }},
 	"an answer counts whatever was asked":                   {vouchedFor, func(r *rules) { r.live = false }},
+	"what was asked for is late in the file":                {lateInFile, func(r *rules) { r.asked = false }},
+	"and the engine loses it":                               {lateAndLost, func(r *rules) { r.asked = false }},
+	"what comes in is late, and its cursor is not":          {lateInFile, func(r *rules) { r.together = false }},
+	"what is so already is late in the file":                {soAlready, func(r *rules) { r.sure = false }},
+	"a cursor is kept beside what is stored apart":          {lateInFile, func(r *rules) { r.apart = false }},
 	"the later decision wins, by clocks that differ":        {reversals, func(r *rules) { r.merge = byClock }},
 }
 

@@ -25,6 +25,11 @@ type rules struct {
 	// together: records and their cursor become durable together
 	// (revocation.Store.Put).
 	together bool
+	// asked: what this node was asked for is in its file when it has come by
+	// (cluster.receiver.keep).
+	asked bool
+	// sure: also what is answered as it was so already (revocation.Denylist.reverse).
+	sure bool
 	// sending: a heartbeat counts from when it was sent (cluster.receiver.beat).
 	sending bool
 	// order: a heartbeat takes the way that records take (cluster.Engine.Beat).
@@ -70,6 +75,9 @@ type rules struct {
 	// is kept until it has come by (revocation.Denylist.decide,
 	// cluster.receiver.Deliver).
 	owes bool
+	// apart: nor while what was stored before it was published is under way
+	// (revocation.Denylist.receive).
+	apart bool
 	// remember: what has ended is known for some time yet, so that a decision which
 	// it would outweigh counts more (revocation.Denylist.known).
 	remember bool
@@ -78,8 +86,8 @@ type rules struct {
 func allRules() rules {
 	return rules{
 		merge: revocation.Merge, witness: true, forget: true, keepLate: true, keepAfter: true,
-		repair: true, together: true, sending: true, order: true, ends: true,
+		repair: true, together: true, asked: true, sure: true, sending: true, order: true, ends: true,
 		settles: true, doubtsAll: true, says: true, heeds: true, knows: true, whole: true, live: true,
-		cameBy: true, again: true, told: true, inFeed: true, alone: true, owes: true, remember: true,
+		cameBy: true, again: true, told: true, inFeed: true, alone: true, owes: true, apart: true, remember: true,
 	}
 }

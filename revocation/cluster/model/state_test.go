@@ -43,11 +43,18 @@ type message struct {
 // cursor is revocation/natscluster's: a number, and the witness. Number 0 is none.
 type cursor struct{ number, id uint8 }
 
-// node is a gateway: what its store keeps, and what it forgets in a crash.
-type node struct {
-	// The store.
+// kept is what a store has.
+type kept struct {
 	records [maxKeys]record
 	cursor  cursor
+}
+
+// node is a gateway: what its store keeps, and what it forgets in a crash.
+type node struct {
+	// The store: what it shows, and is enforced, and what of it is in the file. That
+	// is what it was at some time, and differs only where something came in lazily.
+	kept
+	file kept
 
 	// cluster.receiver, of one Sync.
 	syncing   bool
@@ -85,6 +92,7 @@ type deciding struct {
 	decision  uint8 // 1 is the first; 0 is none
 	record    record
 	began     uint8
+	early     bool // it was stored apart, as its publishing takes long
 	published bool // the engine has acknowledged it
 	cameBy    bool // and the feed has delivered it to this node
 }
@@ -129,6 +137,9 @@ func (s *state) describe(t *table, nodes int) string {
 	for i := range s.nodes[:nodes] {
 		n := &s.nodes[i]
 		fmt.Fprintf(&b, "\n  %c: %s %s cursor %v", 'A'+i, t.describe(n.records[0]), t.describe(n.records[1]), n.cursor)
+		if n.file != n.kept {
+			fmt.Fprintf(&b, " file %s %s cursor %v", t.describe(n.file.records[0]), t.describe(n.file.records[1]), n.file.cursor)
+		}
 		if n.syncing {
 			fmt.Fprintf(&b, " at %d level %v settled %v snapshot %v repaired %v", n.place, n.level, n.doubt.settled, n.snapshot, n.repaired)
 		}
