@@ -42,7 +42,7 @@ type mover struct {
 	sorting sync.WaitGroup
 }
 
-// newMover goes on with what a file that was opened has.
+// newMover goes on with what a file that was opened has. Nobody else uses the store yet.
 func newMover(s *Store) *mover {
 	m := &mover{store: s, size: s.limits.least, since: time.Now()}
 	if s.recent.isMoving() {

@@ -12,7 +12,7 @@ import (
 // the records does not count. With it goes the cursor, so that whoever sees one sees
 // its records too.
 type recent struct {
-	mu      sync.RWMutex // changes are made by whoever holds the store's writing
+	mu      sync.RWMutex // changes are made by whoever holds the store's writing; only sort need not
 	growing changes
 	moving  changes // older; stays as it is until all of it is among the records
 	sorted  []entry // moving, in the order of the keys; nil until it is sorted
