@@ -26,6 +26,9 @@ type arrival struct {
 
 func (a *awaited) add(records []revocation.Record) *arrival {
 	added := &arrival{records: records, missing: len(records), came: make(chan struct{})}
+	if len(records) == 0 { // all was given up
+		close(added.came)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.records == nil {

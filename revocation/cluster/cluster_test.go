@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
@@ -232,6 +233,20 @@ func TestGatherGone(t *testing.T) {
 	if batch := n.gather(list[0]); !slices.Equal(batch, []*publication{list[1], list[3]}) {
 		t.Errorf("%d of 2 publications are sent", len(batch))
 	}
+}
+
+// Where all was given up, nothing is sent, and nothing waited for.
+func TestPublishNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := &publication{records: records(0, 1)}
+		gone.gone.Store(true)
+		n, began := &Node{}, time.Now()
+		n.publishBatch(t.Context(), n.gather(gone))
+		n.workers.Wait()
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("it took %s", waited)
+		}
+	})
 }
 
 func TestJitter(t *testing.T) {
