@@ -42,7 +42,10 @@ func metricsScrapes(t *testing.T) (dir string) {
 	scrapes := 0
 	n := startNATS(t)
 	config := "store bolt STORE\n\t\tcache 4KiB\n\t\tmax_staleness 2s\n\t\tcluster nats " + n.url
-	c := start(t, strings.Replace(limited("", ""), "store bolt STORE", config, 1), newUpstream(t))
+	c := start(t, limited("", ""), newUpstream(t))
+	imported := metricsImport(t, c)
+	c.kill(syscall.SIGTERM)
+	c.launch(strings.Replace(limited("", ""), "store bolt STORE", config, 1))
 	c.levelled(t)
 	c.limitRecords(t, 1, 1)
 	scrape := func() {
@@ -78,7 +81,7 @@ func metricsScrapes(t *testing.T) (dir string) {
 	if err := os.Truncate(c.names.Replace("STORE"), 0); err != nil {
 		t.Fatal(err)
 	}
-	for _, token := range revoked { // more than the cache holds
+	for _, token := range imported {
 		c.bearer(t, token)
 	}
 	asker{t, c, stranger(t), nil}.ask("webapp", "")
@@ -99,8 +102,19 @@ func metricsScrapes(t *testing.T) (dir string) {
 	return dir
 }
 
-// metricsRevocations revokes tokens as a public client from several addresses, so
-// that there are more of them than the cache holds.
+// metricsImport revokes so many tokens at once that they are not in memory, as what
+// has come in last is, and returns some of them.
+func metricsImport(t *testing.T, c *caddy) (tokens []string) {
+	var lines strings.Builder
+	for i := range 2000 {
+		tokens = append(tokens, fmt.Sprint("imported|", i))
+		_, _ = fmt.Fprintf(&lines, "{\"token\":%q}\n", tokens[i])
+	}
+	newAdmin(t, c).imports(t, http.StatusOK, "", lines.String())
+	return tokens[:200]
+}
+
+// metricsRevocations revokes tokens as a public client from several addresses.
 func metricsRevocations(t *testing.T, c *caddy) (tokens []string) {
 	for range 20 {
 		a := asker{t, c, stranger(t), nil}

@@ -181,18 +181,15 @@ func TestMetricsOfLimits(t *testing.T) {
 // A store that cannot be read is seen.
 func TestMetricsOfReading(t *testing.T) {
 	c := start(t, strings.Replace(siteWith(), "store bolt STORE", "store bolt STORE\n\t\tcache 256B", 1), newUpstream(t))
-	const n = 200
-	for i := range n {
-		c.revoke(t, fmt.Sprint("dead|", i))
-	}
+	dead := metricsImport(t, c)
 	before := c.scrape(t)
 	if err := os.Truncate(c.names.Replace("STORE"), 4096); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]float64{}
 	unavailable := `checks_total{reason="unavailable",result="refused"}`
-	for i := range n {
-		switch c.bearer(t, fmt.Sprint("dead|", i)).status {
+	for _, token := range dead {
+		switch c.bearer(t, token).status {
 		case http.StatusServiceUnavailable:
 			want[unavailable]++
 		case http.StatusUnauthorized: // from the cache

@@ -90,12 +90,12 @@ func (s *Store) commit() {
 	}
 }
 
-// commitAll commits puts that have a number of records together, and what is late. At
-// the moment that it has, nothing is late, so that a part of the journal can be moved.
-func (s *Store) commitAll(puts []*put, records int) error {
+// commitAll commits puts together, and what is late. At the moment that it has, nothing
+// is late, so that a part of the journal can be moved.
+func (s *Store) commitAll(puts []*put) error {
 	var e *edit
 	err := s.write(func(tx *bbolt.Tx) (bool, error) {
-		e = s.edit(tx, records)
+		e = s.edit(tx)
 		for _, p := range puts {
 			if err := e.put(p.batch); err != nil {
 				return false, err
@@ -113,7 +113,8 @@ func (s *Store) commitAll(puts []*put, records int) error {
 }
 
 // gather takes the waiting puts, and answers those whose callers have gone.
-func (s *Store) gather(first *put) (puts []*put, records int) {
+func (s *Store) gather(first *put) (puts []*put) {
+	records := 0
 	take := func(p *put) {
 		if err := p.ctx.Err(); err != nil {
 			p.result <- fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
@@ -127,12 +128,12 @@ func (s *Store) gather(first *put) (puts []*put, records int) {
 		select {
 		case p, ok := <-s.puts:
 			if !ok {
-				return puts, records
+				return puts
 			}
 			take(p)
 		default:
-			return puts, records
+			return puts
 		}
 	}
-	return puts, records
+	return puts
 }

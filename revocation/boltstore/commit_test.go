@@ -136,7 +136,7 @@ func TestCommitWithUnknownOutcome(t *testing.T) {
 	var e *edit
 	err := s.write(func(tx *bbolt.Tx) (bool, error) {
 		tx.OnCommit(func() { panic("after the commit") })
-		e = s.edit(tx, 3)
+		e = s.edit(tx)
 		if err := e.put(revocation.Batch{Records: records(3)}); err != nil {
 			t.Error(err)
 		}
@@ -158,7 +158,7 @@ func TestPanicInCommit(t *testing.T) {
 	s := mustOpen(t, path)
 	mustPut(t, s, record(1))
 	notStored(t, s.write(func(tx *bbolt.Tx) (bool, error) {
-		e := s.edit(tx, 3)
+		e := s.edit(tx)
 		if err := e.put(revocation.Batch{Records: records(3)}); err != nil {
 			t.Error(err)
 		}

@@ -68,7 +68,7 @@ func (s *Store) dropFrom(ctx context.Context, from []byte, before time.Time) (ne
 func (s *Store) drop(keys []revocation.Key, before time.Time) (n int, err error) {
 	var e *edit
 	err = s.write(func(tx *bbolt.Tx) (bool, error) {
-		e, n = s.edit(tx, 0), 0
+		e, n = s.edit(tx), 0
 		e.inPlace = true
 		for _, key := range keys {
 			value, recent := e.get(key)

@@ -22,18 +22,19 @@ type edit struct {
 	changed  bool
 }
 
-// edit begins one that is about so many records.
-func (s *Store) edit(tx *bbolt.Tx, many int) *edit {
+func (s *Store) edit(tx *bbolt.Tx) *edit {
 	records := tx.Bucket(recordsBucket)
 	return &edit{
 		store: s, tx: tx, records: records, walk: records.Cursor(),
-		inPlace: many > s.limits.together || s.recent.len() >= s.limits.recent,
-		where:   make(map[revocation.Key]int),
+		where: make(map[revocation.Key]int),
 	}
 }
 
-// put enters a batch.
+// put enters a batch: in place if it is large, as many of its records may share a page
+// there, or if the journal is.
 func (e *edit) put(batch revocation.Batch) error {
+	limits := &e.store.limits
+	e.inPlace = len(batch.Records) > limits.batch || e.store.recent.len() >= limits.recent
 	var value []byte
 	for _, record := range inOrder(batch.Records) {
 		r := *record

@@ -63,7 +63,7 @@ func TestMoveOnFullDisk(t *testing.T) {
 	mustPut(t, s, stored...)
 	mustClose(t, s)
 	empty := fill(t, dir)
-	s = mustOpenWith(t, path, limits{together: 1 << 10, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1 << 12})
+	s = mustOpenWith(t, path, limits{batch: 1 << 10, late: 1 << 10, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1 << 12})
 	until(func() bool { return s.hasFailed() || !s.recent.isMoving() })
 	if !s.recent.isMoving() {
 		t.Fatal("all was moved on a full disk")

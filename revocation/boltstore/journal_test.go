@@ -13,7 +13,7 @@ import (
 )
 
 // unmoved are limits with which nothing is moved.
-var unmoved = limits{together: 1 << 20, recent: 1 << 20, grown: 1 << 20, worth: 1 << 20, least: 1, most: 1}
+var unmoved = limits{batch: 1 << 20, late: 1 << 20, recent: 1 << 20, grown: 1 << 20, worth: 1 << 20, least: 1, most: 1}
 
 // bothParts makes a file whose journal has two parts: records 0 to 999 in the
 // older, of which the first hundred are dropped, and 900 to 1999 in the newer.

@@ -28,12 +28,12 @@ func (s *Store) putLate(ctx context.Context, batch revocation.Batch) (done bool,
 	}
 	defer s.writing.Unlock()
 	j := &s.journal
-	if j.failed || len(j.late)+len(batch.Records) > s.limits.together || s.recent.len() >= s.limits.recent {
+	if j.failed || len(batch.Records) > s.limits.batch || len(j.late)+len(batch.Records) > s.limits.late || s.recent.len() >= s.limits.recent {
 		return false, nil
 	}
 	var e *edit
 	err = s.view(func(tx *bbolt.Tx) error {
-		e = s.edit(tx, len(batch.Records))
+		e = s.edit(tx)
 		return e.put(batch)
 	})
 	if err != nil {
@@ -59,5 +59,5 @@ func (s *Store) writeLate() error {
 	if !late {
 		return nil
 	}
-	return s.commitAll(nil, 0)
+	return s.commitAll(nil)
 }

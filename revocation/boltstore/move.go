@@ -9,16 +9,17 @@ import (
 
 // limits say what is appended, and when it is moved.
 type limits struct {
-	together int // records that are changed together at most to be appended
-	recent   int // in the journal, from which on nothing is appended any more
-	grown    int // in a part of the journal, from which on it is moved at once
-	worth    int // from which on it is moved when it is old
+	batch  int // records in a batch at most that are appended
+	late   int // in the journal at most that are not in the file
+	recent int // in the journal, from which on nothing is appended any more
+	grown  int // in a part of the journal, from which on it is moved at once
+	worth  int // from which on it is moved when it is old
 	// Entries that are moved in one step, at least and at most.
 	least, most int
 }
 
 // The more is moved at a time, the more of it shares a page: some 25 records do.
-var defaultLimits = limits{together: 8192, recent: 1 << 18, grown: 1 << 16, worth: 1 << 10, least: 1 << 6, most: 1 << 12}
+var defaultLimits = limits{batch: 1024, late: 8192, recent: 1 << 18, grown: 1 << 16, worth: 1 << 10, least: 1 << 6, most: 1 << 12}
 
 const (
 	// oldTime is when what has been appended is old.

@@ -105,8 +105,8 @@ func TestFileStaysSmall(t *testing.T) {
 func TestBurstIsMoved(t *testing.T) {
 	limits := manyLimits["medium limits"]
 	s := mustOpenWith(t, newPath(t), limits)
-	list := records(50 * limits.together)
-	for batch := range slices.Chunk(list, limits.together) {
+	list := records(50 * limits.batch)
+	for batch := range slices.Chunk(list, limits.batch) {
 		mustPutLazily(t, s, nil, batch...)
 	}
 	until(func() bool { return !s.hasLate() && !s.recent.isMoving() })
@@ -128,7 +128,7 @@ func TestPutBesideMove(t *testing.T) {
 	s := mustOpenWith(t, path, unmoved)
 	mustPut(t, s, records(5000)...)
 	mustClose(t, s)
-	s = mustOpenWith(t, path, limits{together: 10, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1})
+	s = mustOpenWith(t, path, limits{batch: 10, late: 10, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1})
 	until(func() bool { return inPlace(t, s) > 0 })
 	for i := range 100 {
 		before := transaction(t, s)
@@ -146,7 +146,7 @@ func TestPutBesideMove(t *testing.T) {
 // What is late has to be in the file before it is moved: else a crash in the middle
 // would take some of it and leave what came after.
 func TestLateIsNotMoved(t *testing.T) {
-	s := mustOpenWith(t, newPath(t), limits{together: 100, recent: 100, grown: 4, worth: 1, least: 1, most: 1})
+	s := mustOpenWith(t, newPath(t), limits{batch: 100, late: 100, recent: 100, grown: 4, worth: 1, least: 1, most: 1})
 	mustPutLazily(t, s, nil, records(10)...)
 	s.writing.Lock()
 	late := s.journal.isLate()
@@ -219,7 +219,7 @@ func TestDropOfWhatIsMoved(t *testing.T) {
 	list := records(2000)
 	mustPut(t, s, list...)
 	mustClose(t, s)
-	slow := limits{together: 1 << 20, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1}
+	slow := limits{batch: 1 << 20, late: 1 << 20, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1}
 	s = mustOpenWith(t, path, slow)
 	until(func() bool { return inPlace(t, s) > 0 })
 	if n, err := s.Drop(t.Context(), t0.Add(24*time.Hour)); err != nil || n != len(list) {

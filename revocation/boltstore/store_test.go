@@ -30,9 +30,9 @@ func TestConformance(t *testing.T) {
 // moved, and mostly too much for the journal.
 var manyLimits = map[string]limits{
 	"default limits": defaultLimits,
-	"tiny limits":    {together: 8, recent: 16, grown: 4, worth: 1, least: 1, most: 2},
-	"medium limits":  {together: 64, recent: 4096, grown: 256, worth: 1, least: 8, most: 64},
-	"no limits":      {together: 1 << 20, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1 << 20},
+	"tiny limits":    {batch: 8, late: 8, recent: 16, grown: 4, worth: 1, least: 1, most: 2},
+	"medium limits":  {batch: 64, late: 64, recent: 4096, grown: 256, worth: 1, least: 8, most: 64},
+	"no limits":      {batch: 1 << 20, late: 1 << 20, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1 << 20},
 }
 
 // Scan and Drop go through a file in chunks.
