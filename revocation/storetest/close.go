@@ -38,12 +38,13 @@ func closed(t *testing.T, f *fixture) {
 func closeBesidePuts(t *testing.T, f *fixture) {
 	list := records(callers*4, 60)
 	answers := make([]error, len(list))
+	store := f.store // f has another once it was reopened
 	var wg, started sync.WaitGroup
 	for i := range list {
 		started.Add(1)
 		wg.Go(func() {
 			started.Done()
-			answers[i] = f.store.Put(t.Context(), revocation.Batch{Records: list[i : i+1], Lazy: i%2 == 0})
+			answers[i] = store.Put(t.Context(), revocation.Batch{Records: list[i : i+1], Lazy: i%2 == 0})
 		})
 	}
 	started.Wait()
