@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"math"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -65,7 +66,7 @@ func fits(key *jose.JSONWebKey, alg string) bool {
 	case *rsa.PublicKey:
 		switch alg {
 		case "RS256", "RS384", "RS512", "PS256", "PS384", "PS512":
-			return public.N.BitLen() >= minRSA && public.N.BitLen() <= maxRSA
+			return sound(public)
 		}
 	case *ecdsa.PublicKey:
 		switch alg {
@@ -80,4 +81,11 @@ func fits(key *jose.JSONWebKey, alg string) bool {
 		return alg == "EdDSA" || alg == "Ed25519"
 	}
 	return false
+}
+
+// sound says whether an RSA key is one: its exponent is odd and at least 3 (RFC 8017
+// §3.1); with 1, anybody could sign. One beyond 31 bits is none to crypto/rsa.
+func sound(key *rsa.PublicKey) bool {
+	bits := key.N.BitLen()
+	return bits >= minRSA && bits <= maxRSA && key.E >= 3 && key.E <= math.MaxInt32 && key.E%2 == 1
 }

@@ -100,7 +100,7 @@ func parseKey(raw []byte) (jose.JSONWebKey, error) {
 			return key, nil
 		}
 	}
-	return jose.JSONWebKey{}, fmt.Errorf("its use, algorithm or size are not those of signatures; RSA keys have %d to %d bits", minRSA, maxRSA)
+	return jose.JSONWebKey{}, fmt.Errorf("its use, algorithm or size are not those of signatures; RSA keys have %d to %d bits and an odd exponent from 3 on", minRSA, maxRSA)
 }
 
 // unclear says whether another key could be meant by the same id. One that merely

@@ -26,6 +26,9 @@ func weak(bits int) string {
 	return fmt.Sprintf(`{"kty":"RSA","e":"AQAB","n":%q}`, encode(n.Bytes()))
 }
 
+// exponent is a public RSA key that has one.
+func exponent(e string) string { return strings.Replace(weak(2048), "AQAB", e, 1) }
+
 func TestParse(t *testing.T) {
 	rsaKey, ec, ed := jwk(t, private()["RSA"], ""), jwk(t, private()["P-256"], ""), jwk(t, private()["Ed"], "")
 	kid := func(key string, more string) string { return strings.TrimSuffix(key, "}") + `,"kid":"k"` + more + `}` }
@@ -42,6 +45,7 @@ func TestParse(t *testing.T) {
 		"not on its curve":               {string(document(`{"kty":"EC","crv":"P-256","x":"`+encode(make([]byte, 32))+`","y":"`+encode(make([]byte, 32))+`"}`, ec)), 1},
 		"alg of another kind":            {string(document(kid(rsaKey, `,"alg":"ES256"`), kid(ec, `,"alg":"ES384"`), ed)), 1},
 		"small and large RSA":            {string(document(weak(1024), weak(2047), weak(4097), weak(2048), weak(4096))), 2},
+		"exponents that are none":        {string(document(exponent(""), exponent("AQ"), exponent("Ag"), exponent("AQAA"), exponent("_____w"), exponent("Aw"))), 1},
 		"key_ops":                        {string(document(kid(ec, `,"key_ops":["sign","verify"]`))), 1},
 		"one id, different kinds":        {string(document(kid(rsaKey, ""), kid(ec, ""), kid(ed, ""))), 3},
 		"one id, different algorithms":   {string(document(kid(rsaKey, `,"alg":"RS256"`), kid(jwk(t, private()["RSA 2"], ""), `,"alg":"PS256"`))), 2},
