@@ -15,10 +15,11 @@ const dropChunk = 500
 
 // Drop removes what expires before a time.
 func (s *Store) Drop(ctx context.Context, before time.Time) (dropped int, err error) {
+	recent := s.recent.from(revocation.Key{}) // before any transaction, as for Scan
 	next := make([]byte, revocation.KeySize)
 	for next != nil {
 		n := 0
-		if next, n, err = s.dropFrom(ctx, next, before); err != nil {
+		if next, recent, n, err = s.dropFrom(ctx, next, recent, before); err != nil {
 			return dropped, err
 		}
 		dropped += n
@@ -26,20 +27,16 @@ func (s *Store) Drop(ctx context.Context, before time.Time) (dropped int, err er
 	return dropped, nil
 }
 
-// dropFrom goes through one chunk and returns the key to go on with.
-func (s *Store) dropFrom(ctx context.Context, from []byte, before time.Time) (next []byte, dropped int, err error) {
+// dropFrom goes through one chunk. It returns the key to go on with, and the entries
+// from there on.
+func (s *Store) dropFrom(ctx context.Context, from []byte, recent []entry, before time.Time) (next []byte, rest []entry, dropped int, err error) {
 	if err := s.enter(); err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	defer s.leave()
-	first, err := revocation.ParseKey(from)
-	if err != nil {
-		return nil, 0, err
-	}
-	recent := s.recent.from(first)
 	var expired []revocation.Key
 	err = s.view(func(tx *bbolt.Tx) (err error) {
-		next, _, err = scan(tx, recent, from, scanChunk, func(r revocation.Record) error {
+		next, rest, err = scan(tx, recent, from, scanChunk, func(r revocation.Record) error {
 			if r.Expires.Before(before) {
 				expired = append(expired, r.Key)
 			}
@@ -48,19 +45,19 @@ func (s *Store) dropFrom(ctx context.Context, from []byte, before time.Time) (ne
 		return err
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	for keys := range slices.Chunk(expired, dropChunk) {
 		if err := ctx.Err(); err != nil {
-			return nil, dropped, err
+			return nil, nil, dropped, err
 		}
 		n, err := s.drop(keys, before)
 		dropped += n
 		if err != nil {
-			return nil, dropped, err
+			return nil, nil, dropped, err
 		}
 	}
-	return next, dropped, ctx.Err()
+	return next, rest, dropped, ctx.Err()
 }
 
 // drop removes those of the keys that still expire before a time: a record may
