@@ -30,11 +30,15 @@ func (s *Store) edit(tx *bbolt.Tx) *edit {
 	}
 }
 
-// put enters a batch: in place if it is large, as many of its records may share a page
-// there, or if the journal is.
+// inPlace says whether a batch is changed in place: if it is large, as many of its
+// records may share a page there, or if the journal is.
+func (s *Store) inPlace(batch *revocation.Batch) bool {
+	return len(batch.Records) > s.limits.batch || s.recent.len() >= s.limits.recent
+}
+
+// put enters a batch.
 func (e *edit) put(batch revocation.Batch) error {
-	limits := &e.store.limits
-	e.inPlace = len(batch.Records) > limits.batch || e.store.recent.len() >= limits.recent
+	e.inPlace = e.store.inPlace(&batch)
 	var value []byte
 	for _, record := range inOrder(batch.Records) {
 		r := *record
@@ -55,7 +59,7 @@ func (e *edit) put(batch revocation.Batch) error {
 		}
 	}
 	if batch.Cursor != nil {
-		e.cursor, e.changed = append([]byte{}, batch.Cursor...), true
+		e.cursor, e.changed = bytes.Clone(batch.Cursor), true
 	}
 	return nil
 }

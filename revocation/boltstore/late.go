@@ -28,7 +28,7 @@ func (s *Store) putLate(ctx context.Context, batch revocation.Batch) (done bool,
 	}
 	defer s.writing.Unlock()
 	j := &s.journal
-	if j.failed || len(batch.Records) > s.limits.batch || len(j.late)+len(batch.Records) > s.limits.late || s.recent.len() >= s.limits.recent {
+	if j.failed || len(j.late)+len(batch.Records) > s.limits.late || s.inPlace(&batch) {
 		return false, nil
 	}
 	var e *edit

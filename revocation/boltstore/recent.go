@@ -1,7 +1,7 @@
 package boltstore
 
 import (
-	"maps"
+	"bytes"
 	"slices"
 	"sync"
 
@@ -130,7 +130,7 @@ func (c changes) from(key revocation.Key) []entry {
 
 func (c changes) unsorted(from revocation.Key) []entry {
 	list := make([]entry, 0, len(c))
-	for key, value := range maps.All(c) {
+	for key, value := range c {
 		if key.Compare(from) >= 0 {
 			list = append(list, entry{key, value})
 		}
@@ -146,8 +146,5 @@ func sort(list []entry) {
 func (r *recent) keptCursor() []byte {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if r.cursor == nil {
-		return nil
-	}
-	return append([]byte{}, r.cursor...)
+	return bytes.Clone(r.cursor)
 }

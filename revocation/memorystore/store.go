@@ -4,6 +4,7 @@
 package memorystore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -99,7 +100,7 @@ func (s *Store) Put(ctx context.Context, batch revocation.Batch) error {
 	if batch.Cursor != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.cursor = append([]byte{}, batch.Cursor...)
+		m.cursor = bytes.Clone(batch.Cursor)
 	}
 	return nil
 }
@@ -236,10 +237,7 @@ func (s *Store) Cursor() ([]byte, error) {
 	defer s.leave()
 	s.memory.mu.RLock()
 	defer s.memory.mu.RUnlock()
-	if s.memory.cursor == nil {
-		return nil, nil
-	}
-	return append([]byte{}, s.memory.cursor...), nil
+	return bytes.Clone(s.memory.cursor), nil
 }
 
 // Close waits for what is under way. The memory keeps what it has.
