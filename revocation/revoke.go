@@ -139,14 +139,11 @@ func (d *Denylist) decide(ctx context.Context, records []Record) error {
 		return nil
 	}
 	err = store() // or what has become of it
-	defer d.apart.Add(-1)
+	d.apart.Add(-1)
 	switch {
 	case away == nil:
 		return nil
 	case err != nil:
-		return err
-	}
-	if err := d.voidCursor(ctx); err != nil { // which came in after that was stored
 		return err
 	}
 	return fmt.Errorf("revoking: %w: %w", ErrAway, away)
@@ -159,19 +156,6 @@ func (d *Denylist) putUnpublished(ctx context.Context, records []Record) error {
 		return nil
 	}
 	return d.put(ctx, Batch{Records: records, Cursor: NoCursor})
-}
-
-func (d *Denylist) voidCursor(ctx context.Context) error {
-	cursor, err := d.store.Cursor()
-	if err != nil {
-		return fmt.Errorf("revoking: %w", err)
-	}
-	if len(cursor) == 0 {
-		return nil
-	}
-	ctx, cancel := outlast(ctx, localTimeout)
-	defer cancel()
-	return d.put(ctx, Batch{Cursor: NoCursor})
 }
 
 // publishTime is how long a revocation may be on its way through the cluster before
