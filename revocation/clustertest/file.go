@@ -56,6 +56,17 @@ func (f *fixture) inFile(path string, key revocation.Key) (r revocation.Record, 
 	return r, err == nil, len(kept) > 0
 }
 
+// following are two nodes, of which the second has received what the first revoked, and
+// has a cursor that stands for it.
+func (f *fixture) following(r revocation.Record) []*node {
+	f.Helper()
+	nodes := f.nodes(2)
+	nodes[0].revoke(r)
+	f.wants(nodes, r)
+	nodes[1].hasCursor(true)
+	return nodes
+}
+
 // nodesAnswered asserts that what a node has answered with success is in its own file
 // by then, also what it found to be so already, of another node and a moment ago.
 func nodesAnswered(f *fixture) {
@@ -92,11 +103,8 @@ func nodesAnswered(f *fixture) {
 // nodesAskedTwice has a node asked for the very record that is coming in from another:
 // that it came is no answer, as it is not in the file. Its own is.
 func nodesAskedTwice(f *fixture) {
-	nodes := f.nodes(2)
+	nodes := f.following(record(1))
 	one, other := nodes[0], nodes[1]
-	one.revoke(record(1))
-	f.wants(nodes, record(1))
-	other.hasCursor(true)
 	feed := f.follow(f.open(), nil)
 	var puts atomic.Int64
 	storing, first, rest := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -135,11 +143,8 @@ func nodesAskedTwice(f *fixture) {
 // that again, with what it has missed, and knows all as soon as it says that it is
 // level.
 func nodesKilled(f *fixture) {
-	nodes := f.nodes(2)
+	nodes := f.following(record(0))
 	one, other := nodes[0], nodes[1]
-	one.revoke(record(0))
-	f.wants(nodes, record(0))
-	other.hasCursor(true)
 	next, left := 0, ""
 	f.eventually("something is known that is not in the file yet", func() bool {
 		next++
