@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
@@ -70,7 +68,7 @@ func (s *Store) commit() {
 		select {
 		case first, ok := <-s.puts:
 			if !ok {
-				s.unwritten = s.writeLate()
+				s.unwritten = s.writeLast()
 				return
 			}
 			if s.commitAll(s.gather(first)) == nil {
@@ -93,19 +91,14 @@ func (s *Store) commit() {
 // commitAll commits puts together, and what is late. At the moment that it has, nothing
 // is late, so that a part of the journal can be moved.
 func (s *Store) commitAll(puts []*put) error {
-	var e *edit
-	err := s.write(func(tx *bbolt.Tx) (bool, error) {
-		e = s.edit(tx)
+	err := s.change(func(e *edit) error {
 		for _, p := range puts {
 			if err := e.put(p.batch); err != nil {
-				return false, err
+				return err
 			}
 		}
-		return e.write()
-	}, func() {
-		e.written()
-		s.mover.begin()
-	})
+		return nil
+	}, s.mover.begin)
 	for _, p := range puts {
 		p.result <- err
 	}

@@ -3,6 +3,7 @@ package boltstore
 import (
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -15,7 +16,7 @@ import (
 
 func TestCommitIsShared(t *testing.T) {
 	s := mustOpen(t, newPath(t))
-	before := transaction(t, s)
+	before := commits(t, s)
 	release := holdBack(t, s)
 	var waiting []*put
 	for i := range 64 {
@@ -27,7 +28,7 @@ func TestCommitIsShared(t *testing.T) {
 			t.Errorf("Put: %v", err)
 		}
 	}
-	if n := transaction(t, s) - before; n != 1 {
+	if n := commits(t, s) - before; n != 1 {
 		t.Errorf("65 revocations took %d commits, want 1", n)
 	}
 	wants(t, s, records(65)...)
@@ -51,19 +52,22 @@ func TestLonePutDoesNotWait(t *testing.T) {
 func TestPutOfTheSameCostsNoCommit(t *testing.T) {
 	s := mustOpen(t, newPath(t))
 	mustPut(t, s, records(10)...)
-	before := transaction(t, s)
+	before := commits(t, s)
 	mustPut(t, s, records(10)...)
 	shorter := record(3)
 	shorter.Expires = shorter.Expires.Add(-time.Second)
 	mustPut(t, s, shorter)
-	if n := transaction(t, s) - before; n != 0 {
+	if n := commits(t, s) - before; n != 0 {
 		t.Errorf("it took %d commits", n)
 	}
 }
 
 func TestCommitIsBounded(t *testing.T) {
 	s := mustOpen(t, newPath(t))
-	before := transaction(t, s)
+	before, err := s.transaction()
+	if err != nil {
+		t.Fatal(err)
+	}
 	release := holdBack(t, s)
 	const each = maxRecords / 4
 	var waiting []*put
@@ -76,8 +80,8 @@ func TestCommitIsBounded(t *testing.T) {
 			t.Errorf("Put: %v", err)
 		}
 	}
-	if n := transaction(t, s) - before; n != 2 {
-		t.Errorf("twice what fits took %d commits, want 2", n)
+	if after, err := s.transaction(); err != nil || after-before != 2 {
+		t.Errorf("twice what fits took %d commits, %v; want 2", after-before, err)
 	}
 }
 
@@ -150,6 +154,52 @@ func TestCommitWithUnknownOutcome(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
+}
+
+// So it is when a frame of the journal may be durable or not.
+func TestFlushWithUnknownOutcome(t *testing.T) {
+	path := newPath(t)
+	s := mustOpen(t, path)
+	mustPut(t, s, record(1))
+	s.writing.Lock()
+	s.sync = func() error { return errors.New("input/output error") }
+	s.writing.Unlock()
+	if err := tryPut(s, records(3)...); err == nil || errors.Is(err, revocation.ErrNotStored) {
+		t.Errorf("Put = %v; want an error that promises nothing", err)
+	}
+	notStored(t, tryPut(s, record(4)))
+	notStored(t, tryPutLazily(s, nil, record(4)))
+	wants(t, s, records(3)...)
+	_ = s.Close()
+	s = mustOpen(t, path)
+	wants(t, s, records(3)...)
+	mustPut(t, s, record(4))
+}
+
+// What could not be written at all leaves room for what comes next.
+func TestFrameThatCannotBeWritten(t *testing.T) {
+	path := newPath(t)
+	s := mustOpen(t, path)
+	mustPut(t, s, record(1))
+	s.writing.Lock()
+	file := s.file
+	readOnly, err := os.Open(path)
+	s.file = readOnly
+	s.writing.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	notStored(t, tryPut(s, record(2)))
+	s.writing.Lock()
+	s.file = file
+	s.writing.Unlock()
+	_ = readOnly.Close()
+	if _, err := s.Get(record(2).Key); !errors.Is(err, revocation.ErrNotFound) {
+		t.Errorf("Get = %v, want ErrNotFound", err)
+	}
+	mustPut(t, s, record(3))
+	mustClose(t, s)
+	wants(t, mustOpen(t, path), record(1), record(3))
 }
 
 // A panic in the middle of a transaction leaves neither a change nor a lock.
@@ -225,11 +275,14 @@ func wantsSoon(t *testing.T, s *Store, r revocation.Record) {
 	wants(t, s, r)
 }
 
-func transaction(t *testing.T, s *Store) int {
+// commits is how many there have been.
+func commits(t testing.TB, s *Store) int {
 	t.Helper()
 	id, err := s.transaction()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return id
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return id + int(s.journal.last)
 }

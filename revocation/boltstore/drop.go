@@ -63,9 +63,8 @@ func (s *Store) dropFrom(ctx context.Context, from []byte, recent []entry, befor
 // drop removes those of the keys that still expire before a time: a record may
 // have been extended since it was seen.
 func (s *Store) drop(keys []revocation.Key, before time.Time) (n int, err error) {
-	var e *edit
-	err = s.write(func(tx *bbolt.Tx) (bool, error) {
-		e, n = s.edit(tx), 0
+	err = s.change(func(e *edit) error {
+		n = 0
 		e.inPlace = true
 		for _, key := range keys {
 			value, recent := e.get(key)
@@ -74,18 +73,18 @@ func (s *Store) drop(keys []revocation.Key, before time.Time) (n int, err error)
 			}
 			r, err := revocation.ParseRecord(key, value)
 			if err != nil {
-				return false, err
+				return err
 			}
 			if !r.Expires.Before(before) {
 				continue
 			}
 			if err := e.set(key, nil, recent); err != nil {
-				return false, err
+				return err
 			}
 			n++
 		}
-		return e.write()
-	}, func() { e.written() })
+		return nil
+	}, func() {})
 	if err != nil {
 		return 0, err
 	}

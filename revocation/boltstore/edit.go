@@ -19,7 +19,8 @@ type edit struct {
 	appended []entry
 	where    map[revocation.Key]int // in appended
 	cursor   []byte                 // unless it stays
-	changed  bool
+	placed   bool                   // something was changed in place
+	framed   bool                   // there is a frame
 }
 
 func (s *Store) edit(tx *bbolt.Tx) *edit {
@@ -33,7 +34,8 @@ func (s *Store) edit(tx *bbolt.Tx) *edit {
 // inPlace says whether a batch is changed in place: if it is large, as many of its
 // records may share a page there, or if the journal is.
 func (s *Store) inPlace(batch *revocation.Batch) bool {
-	return len(batch.Records) > s.limits.batch || s.recent.len() >= s.limits.recent
+	return len(batch.Records) > s.limits.batch || s.recent.len() >= s.limits.recent ||
+		s.journal.rooms[s.journal.growing].isFull()
 }
 
 // put enters a batch.
@@ -59,7 +61,7 @@ func (e *edit) put(batch revocation.Batch) error {
 		}
 	}
 	if batch.Cursor != nil {
-		e.cursor, e.changed = bytes.Clone(batch.Cursor), true
+		e.cursor = bytes.Clone(batch.Cursor)
 	}
 	return nil
 }
@@ -101,9 +103,9 @@ func (e *edit) get(key revocation.Key) (value []byte, recent bool) {
 // set stores a value under a key, or nothing if it is empty. Where the journal has the
 // key, it is what counts.
 func (e *edit) set(key revocation.Key, value []byte, recent bool) error {
-	e.changed = true
 	changed := entry{key, string(value)}
 	if e.inPlace && !recent {
+		e.placed = true
 		return set(e.records, &changed)
 	}
 	e.where[key] = len(e.appended)
@@ -111,33 +113,41 @@ func (e *edit) set(key revocation.Key, value []byte, recent bool) error {
 	return nil
 }
 
-// write writes what is appended, behind what is late, and the cursor. It says whether
+// frame is what has to be appended, behind what is late; empty if there is nothing. It
+// is valid until the next.
+func (e *edit) frame() []byte {
+	j := &e.store.journal
+	f := frame{number: j.last + 1, cursor: j.lateCursor, entries: slices.Concat(j.late, e.appended)}
+	if e.cursor != nil {
+		f.cursor = e.cursor
+	}
+	e.framed = f.cursor != nil || len(f.entries) > 0
+	if !e.framed {
+		return nil
+	}
+	j.scratch = f.appendTo(j.scratch[:0])
+	return j.scratch
+}
+
+// write puts what has to be appended beside what was changed in place. It says whether
 // there was anything.
 func (e *edit) write() (changed bool, err error) {
-	j := &e.store.journal
-	if !e.changed && !j.isLate() {
-		return false, nil
+	encoded := e.frame()
+	if encoded == nil {
+		return e.placed, nil
 	}
-	if err := j.append(e.tx, j.late); err != nil {
-		return false, err
-	}
-	if err := j.append(e.tx, e.appended); err != nil {
-		return false, err
-	}
-	cursor := j.lateCursor
-	if e.cursor != nil {
-		cursor = e.cursor
-	}
-	if cursor == nil {
-		return true, nil
-	}
-	return true, e.tx.Bucket(metaBucket).Put(cursorKey, cursor)
+	return true, putFrame(e.tx, e.store.journal.last+1, encoded)
 }
 
 // written has what was written seen.
 func (e *edit) written() {
+	j := &e.store.journal
+	j.late, j.lateCursor = nil, nil
+	if e.framed {
+		j.last++
+		j.grown++
+	}
 	e.seen()
-	e.store.journal.late, e.store.journal.lateCursor = nil, nil
 }
 
 // seen has what is appended seen.

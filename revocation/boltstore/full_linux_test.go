@@ -63,7 +63,7 @@ func TestMoveOnFullDisk(t *testing.T) {
 	mustPut(t, s, stored...)
 	mustClose(t, s)
 	empty := fill(t, dir)
-	s = mustOpenWith(t, path, limits{batch: 1 << 10, late: 1 << 10, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1 << 12})
+	s = mustOpenWith(t, path, limits{batch: 1 << 10, late: 1 << 10, recent: 1 << 20, room: 1 << 20, rooms: 1 << 20, grown: 1, worth: 1, least: 1, most: 1 << 12})
 	until(func() bool { return s.hasFailed() || !s.recent.isMoving() })
 	if !s.recent.isMoving() {
 		t.Fatal("all was moved on a full disk")
@@ -86,19 +86,16 @@ func TestLazyPutOnFullDisk(t *testing.T) {
 		return
 	}
 	path := filepath.Join(dir, "denylist.db")
-	s := mustOpen(t, path)
+	s := mustOpenWith(t, path, unmoved)
+	r := record(1)
+	percent := unmoved.room / len((&frame{entries: []entry{{r.Key, string(r.AppendValue(nil))}}}).appendTo(nil)[frameHeader:]) / 100
+	stored := records(120 * percent)
+	mustPutLazily(t, s, nil, stored[:40*percent]...) // of the journal's room
+	until(func() bool { return !s.hasLate() })
 	empty := fill(t, dir)
-	var stored []revocation.Record
-	var position []byte
-	for i := 0; !s.hasFailed(); i += 200 { // until no page is free inside the file either
-		batch := records(i + 200)[i:]
-		if err := tryPutLazily(s, batch[0].Key.Digest[:], batch...); err == nil {
-			stored, position = append(stored, batch...), batch[0].Key.Digest[:]
-		} else {
-			notStored(t, err)
-		}
-		until(func() bool { return s.hasFailed() || !s.hasLate() })
-	}
+	position := []byte("position")
+	mustPutLazily(t, s, position, stored[40*percent:]...) // more than the rest
+	until(s.hasFailed)
 	if !s.hasLate() {
 		t.Fatal("everything was written to a full disk")
 	}
@@ -130,7 +127,7 @@ func (s *Store) hasLate() bool {
 func fill(t *testing.T, dir string) (empty func()) {
 	t.Helper()
 	filler := filepath.Join(dir, "filler")
-	if err := os.WriteFile(filler, make([]byte, 8<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+	if err := os.WriteFile(filler, make([]byte, 16<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("filling the disk: %v", err)
 	}
 	return func() {
@@ -149,7 +146,7 @@ func smallDisk(t *testing.T) (dir string, ok bool) {
 	t.Helper()
 	if os.Getenv(inNamespace) != "" {
 		dir := t.TempDir()
-		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
+		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
 			t.Fatalf("mounting a small disk: %v", err)
 		}
 		t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })

@@ -1,7 +1,6 @@
 package boltstore
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -10,105 +9,97 @@ import (
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
-// The journal is where records stand in the order in which they came. A digest can
-// be anywhere among the records, so that each would cost a commit a page of its own;
-// appended they share a few. It has two parts: while one is moved, the other grows.
-// Each is a bucket, from a number that counts up to a key and what stands for it.
-var journalBuckets = [2][]byte{[]byte("journal0"), []byte("journal1")}
-
+// journal is where records stand in the order in which they came. A digest can be
+// anywhere among the records, so that each would cost a commit pages of its own;
+// appended they share one. It has two parts, each with a room: while one is moved, the
+// other grows. A commit that also changes records in place has its frame in a bucket,
+// so that both become durable at once; so has one that does not fit.
 type journal struct {
+	rooms   [2]room
 	growing int    // the part to which is appended
-	grown   int    // entries of it, also those that later ones replace
-	last    uint64 // number of an entry
+	grown   int    // frames and entries of it, also those that later ones replace
+	last    uint64 // number of the last frame
+	noted   uint64 // that is in a transaction, too
+	scratch []byte
+
+	turned       uint64 // number of the last frame that is being moved
+	turnedCursor []byte // that which counted then; nil if there was none
 
 	late       []entry // which are not in the file yet
 	lateCursor []byte  // unless that in the file is the last
 	failed     bool    // the last write: what is put then is not late, so that its caller learns why
 }
 
-// append appends entries to the file.
-func (j *journal) append(tx *bbolt.Tx, entries []entry) error {
-	if len(entries) == 0 {
-		return nil
+var (
+	framesBucket = []byte("frames") // from numbers to frames that are not in a room
+	// Numbers in the bucket meta.
+	movedKey = []byte("moved") // of the last frame that has been moved
+	lastKey  = []byte("last")  // of one that is there, the last when this was written
+)
+
+// append makes a frame durable in the growing part's room. An error that wraps
+// ErrNotStored says that it is not, whatever was written of it.
+func (s *Store) append(encoded []byte) error {
+	r := &s.journal.rooms[s.journal.growing]
+	if _, err := s.file.WriteAt(encoded, r.at+int64(r.used)); err != nil {
+		return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
 	}
-	bucket, err := tx.CreateBucketIfNotExists(journalBuckets[j.growing])
-	if err != nil {
+	if err := s.sync(); err != nil {
 		return err
 	}
-	bucket.FillPercent = 1 // nothing will ever be between
-	for i := range entries {
-		key := entries[i].key.Bytes()
-		j.last++
-		if err := bucket.Put(binary.BigEndian.AppendUint64(nil, j.last), append(key[:], entries[i].value...)); err != nil {
-			return err
-		}
-	}
+	r.used += len(encoded)
 	return nil
 }
 
-// load reads the journal of a file that was opened.
-func (s *Store) load(tx *bbolt.Tx) error {
-	s.recent.cursor = bytes.Clone(tx.Bucket(metaBucket).Get(cursorKey))
-	first := [2]uint64{} // the number with which a part begins; 0 if there is none
-	for part, name := range journalBuckets {
-		if bucket := tx.Bucket(name); bucket != nil {
-			k, _ := bucket.Cursor().First()
-			if k == nil {
-				continue
-			}
-			number, err := entryNumber(k)
-			if err != nil {
-				return err
-			}
-			first[part] = number
-		}
-	}
-	older, newer := 0, 1
-	if first[0] == 0 || first[1] != 0 && first[1] < first[0] {
-		older, newer = newer, older
-	}
-	s.journal.growing = older
-	if err := s.loadPart(tx, older); err != nil || first[newer] == 0 {
+// putFrame puts a frame into the bucket.
+func putFrame(tx *bbolt.Tx, number uint64, encoded []byte) error {
+	frames, err := tx.CreateBucketIfNotExists(framesBucket)
+	if err != nil {
 		return err
 	}
-	s.turn()
-	return s.loadPart(tx, newer)
-}
-
-func (s *Store) loadPart(tx *bbolt.Tx, part int) error {
-	bucket := tx.Bucket(journalBuckets[part])
-	if bucket == nil {
-		return nil
-	}
-	return bucket.ForEach(func(k, v []byte) error {
-		number, err := entryNumber(k)
-		if err != nil {
-			return err
-		}
-		if len(v) < revocation.KeySize {
-			return fmt.Errorf("%w: an entry of the journal is cut off", revocation.ErrCorrupt)
-		}
-		key, err := revocation.ParseKey(v[:revocation.KeySize])
-		if err != nil {
-			return err
-		}
-		s.recent.growing[key] = string(v[revocation.KeySize:])
-		s.journal.last = number
-		s.journal.grown++
-		return nil
-	})
-}
-
-// entryNumber reads the key of an entry.
-func entryNumber(k []byte) (uint64, error) {
-	if len(k) != 8 || binary.BigEndian.Uint64(k) == 0 {
-		return 0, fmt.Errorf("%w: an entry of the journal has no number", revocation.ErrCorrupt)
-	}
-	return binary.BigEndian.Uint64(k), nil
+	return frames.Put(binary.BigEndian.AppendUint64(nil, number), encoded)
 }
 
 // turn has what has grown moved, and the other part grow.
 func (s *Store) turn() {
 	s.recent.turn()
-	s.journal.growing, s.journal.grown = 1-s.journal.growing, 0
+	j := &s.journal
+	j.turned, j.turnedCursor = j.last, s.recent.keptCursor()
+	j.growing, j.grown = 1-j.growing, 0
+}
+
+// moved says that all has been moved that was to be.
+func (s *Store) moved(tx *bbolt.Tx) error {
+	j := &s.journal
+	if frames := tx.Bucket(framesBucket); frames != nil {
+		c := frames.Cursor()
+		for k, _ := c.First(); k != nil && binary.BigEndian.Uint64(k) <= j.turned; k, _ = c.First() {
+			if err := c.Delete(); err != nil {
+				return err
+			}
+		}
+	}
+	meta := tx.Bucket(metaBucket)
+	if j.turnedCursor != nil {
+		if err := meta.Put(cursorKey, j.turnedCursor); err != nil {
+			return err
+		}
+	}
+	return putNumber(meta, movedKey, j.turned)
+}
+
+func putNumber(b *bbolt.Bucket, key []byte, number uint64) error {
+	return b.Put(key, binary.BigEndian.AppendUint64(nil, number))
+}
+
+// numberOf reads a number, 0 if there is none.
+func numberOf(b *bbolt.Bucket, key []byte) (uint64, error) {
+	v := b.Get(key)
+	switch len(v) {
+	case 0:
+		return 0, nil
+	case 8:
+		return binary.BigEndian.Uint64(v), nil
+	}
+	return 0, fmt.Errorf("%w: %s is no number", revocation.ErrCorrupt, key)
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,7 +15,10 @@ import (
 )
 
 // unmoved are limits with which nothing is moved.
-var unmoved = limits{batch: 1 << 20, late: 1 << 20, recent: 1 << 20, grown: 1 << 20, worth: 1 << 20, least: 1, most: 1}
+var unmoved = limits{
+	batch: 1 << 20, late: 1 << 20, recent: 1 << 20, room: 1 << 20, rooms: 1 << 20,
+	grown: 1 << 20, worth: 1 << 20, least: 1, most: 1,
+}
 
 // bothParts makes a file whose journal has two parts: records 0 to 999 in the
 // older, of which the first hundred are dropped, and 900 to 1999 in the newer.
@@ -94,28 +99,155 @@ func TestFirstFormat(t *testing.T) {
 	}
 }
 
-// An entry that cannot be read is not passed over.
-func TestDamagedJournal(t *testing.T) {
-	for name, change := range map[string]func(part *bbolt.Bucket, number []byte) error{
-		"cut off":      func(part *bbolt.Bucket, n []byte) error { return part.Put(n, part.Get(n)[:32]) },
-		"empty":        func(part *bbolt.Bucket, n []byte) error { return part.Put(n, nil) },
-		"short number": func(part *bbolt.Bucket, n []byte) error { return part.Put([]byte("\x00"), part.Get(n)) },
-		"long number":  func(part *bbolt.Bucket, n []byte) error { return part.Put(make([]byte, 9), part.Get(n)) },
-		"number zero":  func(part *bbolt.Bucket, n []byte) error { return part.Put(make([]byte, 8), part.Get(n)) },
-		"a bucket":     func(part *bbolt.Bucket, _ []byte) error { _, err := part.CreateBucket([]byte("12345678")); return err },
-	} {
-		for part, journal := range journalBuckets {
-			path, _ := bothParts(t)
-			edited(t, path, func(tx *bbolt.Tx) error {
-				bucket := tx.Bucket(journal)
-				number, _ := bucket.Cursor().First()
-				return change(bucket, bytes.Clone(number))
-			})
-			if err := refused(t, path); !errors.Is(err, revocation.ErrCorrupt) {
-				t.Errorf("part %d, %s: Open = %v, want ErrCorrupt", part, name, err)
+// flipped is a copy of a file in which a byte is another.
+func flipped(t *testing.T, path string, at int64) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[at]++
+	path = newPath(t)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// frames are where the frames of a store's rooms are in its file, in their order.
+func frames(t *testing.T, s *Store) (list [][2]int64) {
+	t.Helper()
+	err := s.view(func(tx *bbolt.Tx) error {
+		for _, i := range []int{1 - s.journal.growing, s.journal.growing} {
+			r, content, err := s.findRoom(tx, roomBuckets[i])
+			if err != nil {
+				return err
+			}
+			for at := roomID; at < s.journal.rooms[i].used; {
+				_, _, length := frameAt(content[at:])
+				list = append(list, [2]int64{r.at + int64(at), int64(length)})
+				at += length
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return list
+}
+
+// A frame that was durable and cannot be read is not passed over, nor what follows it.
+func TestDamagedJournal(t *testing.T) {
+	path := newPath(t)
+	s := mustOpenWith(t, path, unmoved)
+	put := func(from int) {
+		for i := range 4 {
+			mustPut(t, s, record(from+i))
+		}
+	}
+	put(0)
+	s.writing.Lock()
+	s.turn()
+	s.writing.Unlock()
+	put(4)
+	where := frames(t, s)
+	crashed := copyOpen(t, s)
+	mustClose(t, s)
+	if len(where) != 8 {
+		t.Fatalf("there are %d frames, want 8", len(where))
+	}
+	for i, f := range where {
+		for at := f[0]; at < f[0]+f[1]; at++ {
+			s, err := open(t.Context(), flipped(t, crashed, at), DefaultLockTimeout, unmoved)
+			if i < len(where)-1 {
+				if !errors.Is(err, revocation.ErrCorrupt) {
+					t.Fatalf("frame %d, byte %d: Open = %v, want ErrCorrupt", i, at-f[0], err)
+				}
+				continue
+			}
+			if err != nil { // as it would be if it had not been written before the crash
+				t.Fatalf("the last frame, byte %d: Open = %v", at-f[0], err)
+			}
+			wants(t, s, records(7)...)
+			if n := len(all(t, s)); n != 7 {
+				t.Errorf("Scan finds %d records, want 7", n)
+			}
+			mustPut(t, s, record(7))
+			mustClose(t, s)
+			s = mustOpenWith(t, s.path, unmoved)
+			wants(t, s, records(8)...)
+			mustClose(t, s)
+		}
+	}
+}
+
+// What is in a transaction cannot be without the frames before it.
+func TestJournalCutShort(t *testing.T) {
+	path := newPath(t)
+	s := mustOpenWith(t, path, unmoved)
+	mustPut(t, s, record(0))
+	mustPut(t, s, record(1))
+	err := s.write(func(*bbolt.Tx) (bool, error) { return true, nil }, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := frames(t, s)[1]
+	mustClose(t, s)
+	if err := refused(t, flipped(t, path, last[0])); !errors.Is(err, revocation.ErrCorrupt) {
+		t.Errorf("Open = %v, want ErrCorrupt", err)
+	}
+}
+
+// What is not as it should be around the frames.
+func TestDamagedRooms(t *testing.T) {
+	number := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+	for name, change := range map[string]func(tx *bbolt.Tx) error{
+		"no room":      func(tx *bbolt.Tx) error { return tx.DeleteBucket(roomBuckets[0]) },
+		"an empty one": func(tx *bbolt.Tx) error { return tx.Bucket(roomBuckets[1]).Put(roomKey, nil) },
+		"no key":       func(tx *bbolt.Tx) error { return tx.Bucket(roomBuckets[1]).Delete(roomKey) },
+		"all is moved": func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(movedKey, number(1)) },
+		"not a number": func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(movedKey, []byte("1")) },
+		"nor this":     func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(lastKey, make([]byte, 9)) },
+		"more":         func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(lastKey, number(100)) },
+		"a gap":        func(tx *bbolt.Tx) error { return putFrame(tx, 100, (&frame{number: 100}).appendTo(nil)) },
+		"another's":    func(tx *bbolt.Tx) error { return putFrame(tx, 100, (&frame{number: 99}).appendTo(nil)) },
+		"no frame":     func(tx *bbolt.Tx) error { return putFrame(tx, 5, []byte("frame")) },
+		"too long":     func(tx *bbolt.Tx) error { return putFrame(tx, 5, append((&frame{number: 5}).appendTo(nil), 0)) },
+	} {
+		path := newPath(t)
+		s := mustOpenWith(t, path, unmoved)
+		for i := range 4 {
+			mustPut(t, s, record(i))
+		}
+		mustClose(t, s)
+		edited(t, path, change)
+		if err := refused(t, path); !errors.Is(err, revocation.ErrCorrupt) {
+			t.Errorf("%s: Open = %v, want ErrCorrupt", name, err)
+		}
+	}
+}
+
+// Whatever a body is, it is read or an error.
+func FuzzBody(f *testing.F) {
+	for _, one := range []frame{{}, {cursor: []byte{}}, {cursor: []byte("position"), entries: []entry{{record(1).Key, "value"}, {record(2).Key, ""}}}} {
+		_, body, _ := frameAt((&frame{1, one.cursor, one.entries}).appendTo(nil))
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		one, err := parseBody(body)
+		if err != nil {
+			if !errors.Is(err, revocation.ErrCorrupt) {
+				t.Errorf("parseBody = %v", err)
+			}
+			return
+		}
+		one.number = 1
+		_, again, _ := frameAt(one.appendTo(nil))
+		if other, err := parseBody(again); err != nil || !bytes.Equal(other.cursor, one.cursor) || !slices.Equal(other.entries, one.entries) {
+			t.Errorf("it is read as %+v, and then as %+v, %v", one, other, err)
+		}
+	})
 }
 
 // A record that cannot be read is an error and never not found, wherever it stands.
@@ -125,14 +257,8 @@ func TestDamagedRecordInJournal(t *testing.T) {
 	mustPut(t, s, records(3)...)
 	mustClose(t, s)
 	edited(t, path, func(tx *bbolt.Tx) error {
-		key := record(1).Key.Bytes()
-		number := binary.BigEndian.AppendUint64(nil, 100)
-		for _, journal := range journalBuckets {
-			if part := tx.Bucket(journal); part != nil {
-				return part.Put(number, append(key[:], "\x01 no record"...))
-			}
-		}
-		return errors.New("nothing is in the journal")
+		damaged := frame{number: 2, entries: []entry{{record(1).Key, "\x01 no record"}}}
+		return putFrame(tx, 2, damaged.appendTo(nil))
 	})
 	for _, limits := range []limits{unmoved, manyLimits["tiny limits"]} {
 		s := mustOpenWith(t, path, limits)

@@ -61,3 +61,18 @@ func (s *Store) writeLate() error {
 	}
 	return s.commitAll(nil)
 }
+
+// writeLast writes what is late, and up to which frame there are any: so that it shows
+// if some of a file that was closed are missing.
+func (s *Store) writeLast() error {
+	if err := s.writeLate(); err != nil {
+		return err
+	}
+	s.writing.Lock()
+	known := s.journal.noted == s.journal.last
+	s.writing.Unlock()
+	if !known && s.broken.Load() == nil {
+		_ = s.write(func(*bbolt.Tx) (bool, error) { return true, nil }, func() {})
+	}
+	return nil
+}

@@ -131,9 +131,9 @@ func TestPutBesideMove(t *testing.T) {
 	s = mustOpenWith(t, path, limits{batch: 10, late: 10, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1})
 	until(func() bool { return inPlace(t, s) > 0 })
 	for i := range 100 {
-		before := transaction(t, s)
+		before := commits(t, s)
 		mustPut(t, s, record(5000+i))
-		if n := transaction(t, s) - before; n > 4 {
+		if n := commits(t, s) - before; n > 4 {
 			t.Errorf("a Put waited for %d steps", n-1)
 		}
 	}

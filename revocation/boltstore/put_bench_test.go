@@ -38,10 +38,7 @@ func benchmarkPut(b *testing.B, stored, callers int) {
 			mustPut(b, s, random(1000)...)
 		}
 	}
-	before, err := s.transaction()
-	if err != nil {
-		b.Fatal(err)
-	}
+	before := commits(b, s)
 	var left atomic.Int64
 	left.Store(int64(b.N))
 	took, beside := make([][]time.Duration, callers), make([][]time.Duration, callers)
@@ -66,10 +63,7 @@ func benchmarkPut(b *testing.B, stored, callers int) {
 	}
 	wg.Wait()
 	b.StopTimer()
-	after, err := s.transaction()
-	if err != nil {
-		b.Fatal(err)
-	}
+	after := commits(b, s)
 	b.ReportMetric(float64(b.N)/float64(max(1, after-before)), "records/commit") // also those that move
 	percentiles(b, slices.Concat(took...), "")
 	percentiles(b, slices.Concat(beside...), "-moving")

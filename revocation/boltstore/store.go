@@ -40,8 +40,9 @@ var (
 type Store struct {
 	db    *bbolt.DB
 	path  string
-	file  *os.File // the one that bbolt opened
-	front int64    // length of the two pages at its front, which say where all else is
+	file  *os.File     // the one that bbolt opened
+	front int64        // length of the two pages at its front, which say where all else is
+	sync  func() error // makes what was written to it durable
 
 	puts    chan *put
 	done    chan struct{} // closed when the committer has ended
@@ -117,10 +118,16 @@ func (s *Store) open(lockTimeout time.Duration) (err error) {
 		return err
 	}
 	s.front = 2 * int64(s.db.Info().PageSize)
+	s.sync = s.db.Sync
 	if err := s.prepare(); err != nil {
 		return err
 	}
 	if err := s.view(s.load); err != nil {
+		return err
+	}
+	// The last process may have ended before all that it wrote was durable. From now on
+	// it counts as stored.
+	if err := s.sync(); err != nil {
 		return err
 	}
 	return syncDirectory(filepath.Dir(s.path))
@@ -155,6 +162,11 @@ func (s *Store) prepare() error {
 		meta, err := tx.CreateBucketIfNotExists(metaBucket)
 		if err != nil {
 			return false, err
+		}
+		for _, bucket := range roomBuckets {
+			if err := makeRoom(tx, bucket, s.limits.room); err != nil {
+				return false, err
+			}
 		}
 		return true, meta.Put(formatKey, format)
 	})

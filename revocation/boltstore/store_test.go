@@ -31,8 +31,9 @@ func TestConformance(t *testing.T) {
 var manyLimits = map[string]limits{
 	"default limits": defaultLimits,
 	"tiny limits":    {batch: 8, late: 8, recent: 16, grown: 4, worth: 1, least: 1, most: 2},
-	"medium limits":  {batch: 64, late: 64, recent: 4096, grown: 256, worth: 1, least: 8, most: 64},
-	"no limits":      {batch: 1 << 20, late: 1 << 20, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1 << 20},
+	"tiny rooms":     {batch: 64, late: 64, recent: 4096, grown: 4096, worth: 4096, least: 1, most: 2},
+	"medium limits":  {batch: 64, late: 64, recent: 4096, room: 1 << 13, rooms: 1 << 16, grown: 256, worth: 1, least: 8, most: 64},
+	"no limits":      {batch: 1 << 20, late: 1 << 20, recent: 1 << 20, room: 1 << 20, rooms: 1 << 20, grown: 1, worth: 1, least: 1, most: 1 << 20},
 }
 
 // Scan and Drop go through a file in chunks.

@@ -1,43 +1,98 @@
 package boltstore
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
-// write runs f in a transaction and commits what it changed: a record that is
-// stored already costs no commit. Its error wraps ErrNotStored unless the change
-// may have become durable all the same; in that case too, keep is called, for what is
-// known of the file beside it.
+// change makes durable what f edits: in a frame of the journal or, where anything is
+// changed in place, in a transaction. What is stored already costs neither. Its error
+// wraps ErrNotStored unless the change may have become durable all the same; in that
+// case too, keep is called, for what is known of the file beside it.
+func (s *Store) change(f func(*edit) error, keep func()) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	err := s.tryChange(f, keep)
+	s.journal.failed = err != nil
+	return err
+}
+
+func (s *Store) tryChange(f func(*edit) error, keep func()) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	var e *edit
+	err := s.view(func(tx *bbolt.Tx) error {
+		e = s.edit(tx)
+		return f(e)
+	})
+	if err == nil {
+		if encoded := e.frame(); s.journal.rooms[s.journal.growing].fits(encoded) {
+			return s.appendFrame(encoded, func() { e.written(); keep() })
+		}
+	} else if !errors.Is(err, bolterrors.ErrTxNotWritable) {
+		return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
+	}
+	return s.tryWrite(func(tx *bbolt.Tx) (bool, error) {
+		e = s.edit(tx)
+		if err := f(e); err != nil {
+			return false, err
+		}
+		return e.write()
+	}, func() { e.written(); keep() })
+}
+
+// appendFrame makes a frame durable, unless it is empty.
+func (s *Store) appendFrame(encoded []byte, keep func()) error {
+	if len(encoded) > 0 {
+		err := s.append(encoded)
+		if errors.Is(err, revocation.ErrNotStored) {
+			return err
+		}
+		if err != nil { // nobody knows what the disk will have kept
+			keep()
+			return s.breaks(err)
+		}
+	}
+	keep()
+	return nil
+}
+
+// write runs f in a transaction and commits it if it changed anything. Otherwise it is
+// as change.
 func (s *Store) write(f func(*bbolt.Tx) (changed bool, err error), keep func()) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	err := s.tryWrite(f, keep)
+	err := s.writable()
+	if err == nil {
+		err = s.tryWrite(f, keep)
+	}
 	s.journal.failed = err != nil
 	return err
 }
 
 func (s *Store) tryWrite(f func(*bbolt.Tx) (changed bool, err error), keep func()) error {
-	if err := s.broken.Load(); err != nil {
-		return fmt.Errorf("%w: %w", revocation.ErrNotStored, *err)
-	}
-	if err := s.sameFile(); err != nil {
-		return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
-	}
 	tried, panicked := 0, true
 	err := guard(func() error {
 		err := s.update(func(tx *bbolt.Tx) (bool, error) {
 			tried = tx.ID()
-			return f(tx)
+			changed, err := f(tx)
+			if err == nil && changed {
+				err = putNumber(tx.Bucket(metaBucket), lastKey, s.journal.last)
+			}
+			return changed, err
 		})
 		panicked = false
 		return err
 	})
 	if err == nil {
+		s.journal.noted = s.journal.last
 		keep()
 		return nil
 	}
@@ -49,14 +104,31 @@ func (s *Store) tryWrite(f func(*bbolt.Tx) (changed bool, err error), keep func(
 	seen, viewErr := s.transaction()
 	unknown := tried > 0 && (viewErr != nil || seen >= tried)
 	if unknown || panicked {
-		err = fmt.Errorf("a commit failed halfway, so that %s must be reopened before it can be written again: %w", s.path, err)
-		s.broken.Store(&err)
+		err = s.breaks(err)
 	}
 	if unknown {
 		keep()
 		return err
 	}
 	return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
+}
+
+// breaks has the file only be read from now on.
+func (s *Store) breaks(err error) error {
+	err = fmt.Errorf("a commit failed halfway, so that %s must be reopened before it can be written again: %w", s.path, err)
+	s.broken.Store(&err)
+	return err
+}
+
+// writable says why nothing can be written, if nothing can.
+func (s *Store) writable() error {
+	if err := s.broken.Load(); err != nil {
+		return fmt.Errorf("%w: %w", revocation.ErrNotStored, *err)
+	}
+	if err := s.sameFile(); err != nil {
+		return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
+	}
+	return nil
 }
 
 // update is as bbolt's method of that name, except that after a panic it just
@@ -84,8 +156,8 @@ func (s *Store) transaction() (id int, err error) {
 	return id, err
 }
 
-// sameFile notices that the file was removed or replaced: what is written to
-// the open one would be gone after a restart.
+// sameFile notices that the file was removed, replaced or cut short: what is written
+// to the open one would be gone after a restart.
 func (s *Store) sameFile() error {
 	opened, err := s.file.Stat()
 	if err != nil {
@@ -97,6 +169,11 @@ func (s *Store) sameFile() error {
 	}
 	if !os.SameFile(opened, now) {
 		return fmt.Errorf("%s was replaced while it was in use; restart to use the new file", s.path)
+	}
+	for _, r := range s.journal.rooms { // beyond its end, the file would just become longer
+		if r.at+int64(r.size) > opened.Size() {
+			return fmt.Errorf("%w: %s was cut short", revocation.ErrCorrupt, s.path)
+		}
 	}
 	return nil
 }

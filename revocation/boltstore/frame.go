@@ -1,0 +1,112 @@
+package boltstore
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
+)
+
+// frame is what one commit appends to the journal. It is encoded as
+//
+//	checksum   4 bytes, CRC-32C of all that follows
+//	length     4 bytes, of the body
+//	number     8 bytes, one more than that of the frame before
+//	body       the length of the cursor and one as a uvarint, or 0 if there is
+//	           none; the cursor; and of each entry the key and, behind its length
+//	           as a uvarint, the value
+//
+// in big-endian order. Whatever a crash leaves of one has no such checksum.
+type frame struct {
+	number  uint64
+	cursor  []byte // nil if it stays
+	entries []entry
+}
+
+const frameHeader = 4 + 4 + 8
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// appendTo appends the frame to b.
+func (f *frame) appendTo(b []byte) []byte {
+	start := len(b)
+	b = append(b, make([]byte, frameHeader)...)
+	if f.cursor == nil {
+		b = append(b, 0)
+	} else {
+		b = binary.AppendUvarint(b, uint64(len(f.cursor))+1)
+		b = append(b, f.cursor...)
+	}
+	for i := range f.entries {
+		key := f.entries[i].key.Bytes()
+		b = append(b, key[:]...)
+		b = binary.AppendUvarint(b, uint64(len(f.entries[i].value)))
+		b = append(b, f.entries[i].value...)
+	}
+	header := b[start:]
+	binary.BigEndian.PutUint32(header[4:], uint32(len(header)-frameHeader))
+	binary.BigEndian.PutUint64(header[8:], f.number)
+	binary.BigEndian.PutUint32(header, crc32.Checksum(header[4:], castagnoli))
+	return b
+}
+
+// frameAt is the frame at the front of b, and its length there; 0 if there is none.
+func frameAt(b []byte) (number uint64, body []byte, length int) {
+	if len(b) < frameHeader {
+		return 0, nil, 0
+	}
+	size := uint64(binary.BigEndian.Uint32(b[4:]))
+	number = binary.BigEndian.Uint64(b[8:])
+	if number == 0 || size > uint64(len(b)-frameHeader) {
+		return 0, nil, 0
+	}
+	length = frameHeader + int(size)
+	if binary.BigEndian.Uint32(b) != crc32.Checksum(b[4:length], castagnoli) {
+		return 0, nil, 0
+	}
+	return number, b[frameHeader:length], length
+}
+
+// parseBody reads the body of a frame.
+func parseBody(b []byte) (f frame, err error) {
+	cutOff := fmt.Errorf("%w: a frame of the journal is cut off", revocation.ErrCorrupt)
+	take := func(n uint64) (part []byte, ok bool) {
+		if n > uint64(len(b)) {
+			return nil, false
+		}
+		part, b = b[:n], b[n:]
+		return part, true
+	}
+	length := func() (n uint64, ok bool) {
+		n, size := binary.Uvarint(b)
+		b = b[max(0, size):]
+		return n, size > 0
+	}
+	n, ok := length()
+	if ok && n > 0 {
+		f.cursor, ok = take(n - 1)
+		f.cursor = append([]byte{}, f.cursor...)
+	}
+	for ok && len(b) > 0 {
+		var key, value []byte
+		if key, ok = take(revocation.KeySize); !ok {
+			break
+		}
+		if n, ok = length(); !ok {
+			break
+		}
+		if value, ok = take(n); !ok {
+			break
+		}
+		e := entry{value: string(value)}
+		if e.key, err = revocation.ParseKey(key); err != nil {
+			return f, err
+		}
+		f.entries = append(f.entries, e)
+	}
+	if !ok {
+		return f, cutOff
+	}
+	return f, nil
+}
