@@ -41,6 +41,9 @@ func (s *Store) inPlace(batch *revocation.Batch) bool {
 // put enters a batch.
 func (e *edit) put(batch revocation.Batch) error {
 	e.inPlace = e.store.inPlace(&batch)
+	if !e.inPlace {
+		e.appended = slices.Grow(e.appended, len(batch.Records))
+	}
 	var value []byte
 	for _, record := range inOrder(batch.Records) {
 		r := *record

@@ -116,7 +116,7 @@ func (n *Node) gather(first *publication) (batch []*publication) {
 // publishBatch sends a batch, and waits a little for it to come by: whoever waits for
 // it is about to go on with more, which then shares the next.
 func (n *Node) publishBatch(ctx context.Context, batch []*publication) {
-	var records []revocation.Record
+	records := make([]revocation.Record, 0, len(batch)) // mostly one of each
 	for _, p := range batch {
 		records = append(records, p.records...)
 	}

@@ -10,6 +10,9 @@ import (
 // wireFormat is the first byte of encoded records.
 const wireFormat = 1
 
+// leastRecord is how many bytes a record takes at least.
+const leastRecord = 50
+
 // AppendRecords appends records as engines that carry bytes carry them: the
 // format, then of each the key and, behind its length as a uvarint, the value.
 func AppendRecords(b []byte, records []revocation.Record) []byte {
@@ -33,7 +36,7 @@ func ParseRecords(b []byte) ([]revocation.Record, error) {
 	if len(b) == 0 || b[0] != wireFormat {
 		return nil, fmt.Errorf("%w: records in an unknown format", ErrForeign)
 	}
-	return appendParsed(nil, b[1:])
+	return appendParsed(make([]revocation.Record, 0, len(b)/leastRecord), b[1:])
 }
 
 // appendParsed appends the records that follow one another in b.

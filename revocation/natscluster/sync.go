@@ -258,7 +258,11 @@ func (f *feed) message(ctx context.Context, m jetstream.Msg) error {
 	if err != nil {
 		return fmt.Errorf("message %d of stream %s: %w", f.place, f.engine.c.Stream, err)
 	}
-	f.records = append(f.records, records...)
+	if len(f.records) == 0 {
+		f.records = records
+	} else {
+		f.records = append(f.records, records...)
+	}
 	f.at.Sequence, f.at.Witness = f.place, witness(m.Data(), meta.Timestamp)
 	return nil
 }
