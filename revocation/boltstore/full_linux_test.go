@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -115,6 +116,63 @@ func TestLazyPutOnFullDisk(t *testing.T) {
 	mustPutLazily(t, s, nil, refused)
 	mustClose(t, s)
 	wants(t, mustOpen(t, path), append(stored, refused)...)
+}
+
+// A frame that was written in part is not stored, unless what it lacks was there.
+func TestPartOfFrame(t *testing.T) {
+	for _, lacks := range []int64{1, 20} {
+		path := newPath(t)
+		s := mustOpen(t, path)
+		mustPut(t, s, record(1))
+		s.writing.Lock()
+		r := s.journal.rooms[s.journal.growing]
+		s.writing.Unlock()
+		length := int64(r.used - roomID) // of the frame of record 1, and of that of record 2
+		unlimited := limitFileSize(t, r.at+int64(r.used)+length-lacks)
+		err := tryPut(s, record(2))
+		unlimited()
+		whole := lacks == 1 // with the zero that was there
+		if err == nil || errors.Is(err, revocation.ErrNotStored) == whole {
+			t.Fatalf("Put of a frame that lacks %d bytes = %v", lacks, err)
+		}
+		after := mustOpen(t, copyOpen(t, s))
+		if _, err := after.Get(record(2).Key); errors.Is(err, revocation.ErrNotFound) == whole {
+			t.Errorf("of a frame that lacks %d bytes, Get = %v", lacks, err)
+		}
+		if whole {
+			notStored(t, tryPut(s, record(3)))
+			continue
+		}
+		mustPut(t, s, record(3))
+		mustClose(t, s)
+		after = mustOpen(t, path)
+		wants(t, after, record(1), record(3))
+		if found := len(all(t, after)); found != 2 {
+			t.Errorf("Scan finds %d records, want 2", found)
+		}
+	}
+}
+
+// limitFileSize has what is written behind a place in a file fail.
+func limitFileSize(t *testing.T, size int64) (unlimited func()) {
+	t.Helper()
+	signal.Ignore(syscall.SIGXFSZ)
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	limited := before
+	limited.Cur = uint64(size)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limited); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+			t.Fatal(err)
+		}
+		signal.Reset(syscall.SIGXFSZ)
+	}
 }
 
 // hasLate says whether anything is not in the file yet.

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -41,7 +42,11 @@ var (
 // ErrNotStored says that it is not, whatever was written of it.
 func (s *Store) append(encoded []byte) error {
 	r := &s.journal.rooms[s.journal.growing]
-	if _, err := s.file.WriteAt(encoded, r.at+int64(r.used)); err != nil {
+	at := r.at + int64(r.used)
+	if _, err := s.file.WriteAt(encoded, at); err != nil {
+		if s.mayHold(encoded, at) {
+			return err
+		}
 		return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
 	}
 	if err := s.sync(); err != nil {
@@ -49,6 +54,15 @@ func (s *Store) append(encoded []byte) error {
 	}
 	r.used += len(encoded)
 	return nil
+}
+
+// mayHold says whether a frame is in the file though to write it failed. What was not
+// written of it can be there by chance: frames mostly end as empty rooms begin, with
+// zeros.
+func (s *Store) mayHold(encoded []byte, at int64) bool {
+	found := make([]byte, len(encoded))
+	_, err := s.file.ReadAt(found, at)
+	return err != nil || bytes.Equal(found, encoded)
 }
 
 // putFrame puts a frame into the bucket.
