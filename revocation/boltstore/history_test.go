@@ -25,14 +25,9 @@ const (
 func TestHistories(t *testing.T) {
 	for name, limits := range manyLimits {
 		t.Run(name, func(t *testing.T) {
-			seed := rand.Uint64()
-			if text := os.Getenv(historySeed); text != "" {
-				seed, _ = strconv.ParseUint(text, 10, 64)
-			}
-			h := &history{t: t, seed: seed, limits: limits, rand: rand.New(rand.NewPCG(seed, 0)), path: newPath(t)}
+			h := newHistory(t, limits)
 			h.open()
 			defer func() { _ = h.store.Close() }()
-			h.states = []state{{records: map[revocation.Key]revocation.Record{}}}
 			for range historySteps {
 				h.step()
 				h.check()
@@ -52,6 +47,18 @@ type history struct {
 	gone   bool    // the file is, so that nothing can be written
 	states []state // after each step, from the first to which a crash may lead on
 	steps  []string
+}
+
+// newHistory is that of a file that is not there yet.
+func newHistory(t *testing.T, limits limits) *history {
+	seed := rand.Uint64()
+	if text := os.Getenv(historySeed); text != "" {
+		seed, _ = strconv.ParseUint(text, 10, 64)
+	}
+	return &history{
+		t: t, seed: seed, limits: limits, rand: rand.New(rand.NewPCG(seed, 0)), path: newPath(t),
+		states: []state{{records: map[revocation.Key]revocation.Record{}}},
+	}
 }
 
 // state is what a store should have.
@@ -130,7 +137,22 @@ func (h *history) record() revocation.Record {
 func (h *history) time() time.Time { return t0.Add(time.Duration(h.rand.IntN(10)) * time.Second) }
 
 func (h *history) put(n int, lazy bool) {
-	batch := revocation.Batch{Lazy: lazy}
+	batch := h.batch(n)
+	batch.Lazy = lazy
+	err := h.store.Put(h.t.Context(), batch)
+	if h.gone && errors.Is(err, revocation.ErrNotStored) {
+		return
+	}
+	if err != nil || h.gone && !lazy {
+		h.fatalf("Put = %v, with the file gone: %t", err, h.gone)
+	}
+	h.entered(batch)
+	if !lazy {
+		h.durable()
+	}
+}
+
+func (h *history) batch(n int) (batch revocation.Batch) {
 	keys := map[revocation.Key]bool{}
 	if h.rand.IntN(3) == 0 {
 		batch.Forgotten = h.time()
@@ -146,13 +168,11 @@ func (h *history) put(n int, lazy bool) {
 	if h.rand.IntN(2) == 0 {
 		batch.Cursor = []byte(strconv.Itoa(len(h.steps)))
 	}
-	err := h.store.Put(h.t.Context(), batch)
-	if h.gone && errors.Is(err, revocation.ErrNotStored) {
-		return
-	}
-	if err != nil || h.gone && !lazy {
-		h.fatalf("Put = %v, with the file gone: %t", err, h.gone)
-	}
+	return batch
+}
+
+// entered says that a batch was put.
+func (h *history) entered(batch revocation.Batch) {
 	next := h.next()
 	for _, r := range batch.Records {
 		if old, ok := next.records[r.Key]; ok && !old.Expires.Before(batch.Forgotten) {
@@ -162,9 +182,6 @@ func (h *history) put(n int, lazy bool) {
 	}
 	if batch.Cursor != nil {
 		next.cursor = batch.Cursor
-	}
-	if !lazy {
-		h.durable()
 	}
 }
 
@@ -210,6 +227,16 @@ func (h *history) found(s *Store, from revocation.Key) (found []revocation.Recor
 	return found
 }
 
+// foundState is all that the store has.
+func (h *history) foundState() state {
+	found := state{records: map[revocation.Key]revocation.Record{}}
+	for _, r := range h.found(h.store, revocation.Key{}) {
+		found.records[r.Key] = r
+	}
+	found.cursor, _ = h.store.Cursor()
+	return found
+}
+
 func (h *history) open() {
 	var err error
 	if h.store, err = open(h.t.Context(), h.path, DefaultLockTimeout, h.limits); err != nil {
@@ -250,11 +277,7 @@ func (h *history) crash() {
 	h.path = after
 	intact(h.t, h.path)
 	h.open()
-	found := state{records: map[revocation.Key]revocation.Record{}}
-	for _, r := range h.found(h.store, revocation.Key{}) {
-		found.records[r.Key] = r
-	}
-	found.cursor, _ = h.store.Cursor()
+	found := h.foundState()
 	if !slices.ContainsFunc(h.states, func(s state) bool { return s.same(found) }) {
 		h.fatalf("after a crash there are %+v and cursor %q: none of %+v", found.records, found.cursor, h.states)
 	}

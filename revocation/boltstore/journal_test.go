@@ -62,10 +62,9 @@ func TestBothPartsOfTheJournal(t *testing.T) {
 	}
 }
 
-// What was durable in the first format is in the second, which earlier versions refuse.
-func TestFirstFormat(t *testing.T) {
-	path := newPath(t)
-	list := records(500)
+// inFirstFormat makes a file of the first format.
+func inFirstFormat(t *testing.T, path string, list []revocation.Record, cursor []byte) {
+	t.Helper()
 	edited(t, path, func(tx *bbolt.Tx) error {
 		records, err := tx.CreateBucket(recordsBucket)
 		if err != nil {
@@ -81,8 +80,15 @@ func TestFirstFormat(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(meta.Put(formatKey, []byte{1}), meta.Put(cursorKey, []byte("position")))
+		return errors.Join(meta.Put(formatKey, firstFormat), meta.Put(cursorKey, cursor))
 	})
+}
+
+// What was durable in the first format is in the second, which earlier versions refuse.
+func TestFirstFormat(t *testing.T) {
+	path := newPath(t)
+	list := records(500)
+	inFirstFormat(t, path, list, []byte("position"))
 	for range 2 {
 		s := mustOpen(t, path)
 		wants(t, s, list...)

@@ -74,6 +74,16 @@ func Open(ctx context.Context, path string, lockTimeout time.Duration) (*Store, 
 }
 
 func open(ctx context.Context, path string, lockTimeout time.Duration, limits limits) (*Store, error) {
+	s, err := openIdle(ctx, path, lockTimeout, limits)
+	if err != nil {
+		return nil, err
+	}
+	go s.commit()
+	return s, nil
+}
+
+// openIdle opens a store without its committer.
+func openIdle(ctx context.Context, path string, lockTimeout time.Duration, limits limits) (*Store, error) {
 	if err := makeDirectory(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("making the directory of the denylist: %w", err)
 	}
@@ -94,7 +104,6 @@ func open(ctx context.Context, path string, lockTimeout time.Duration, limits li
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	s.mover = newMover(s)
-	go s.commit()
 	return s, nil
 }
 
