@@ -159,6 +159,64 @@ func TestLateIsNotMoved(t *testing.T) {
 	until(func() bool { return inPlace(t, s) == 10 })
 }
 
+// Nor does a cursor become durable before its records, though what is moved has one too.
+func TestLateCursorIsNotMoved(t *testing.T) {
+	path := newPath(t)
+	s, err := openIdle(t.Context(), path, DefaultLockTimeout, limits{batch: 100, late: 100, recent: 100, grown: 1, worth: 1, least: 100, most: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := commitOne(s, revocation.Batch{Records: records(1), Cursor: []byte("one")}); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := s.putLate(t.Context(), revocation.Batch{Records: records(2), Cursor: []byte("two")}); !done || err != nil {
+		t.Fatalf("putLate = %t, %v", done, err)
+	}
+	<-s.mover.next
+	s.mover.step()
+	if s.recent.isMoving() {
+		t.Fatal("not all was moved")
+	}
+	wantsCursor(t, s, []byte("two"))
+	abandon(t, s)
+	after := mustOpen(t, path)
+	wants(t, after, records(1)...)
+	wantsCursor(t, after, []byte("one"))
+}
+
+// A frame that had to be in a bucket does not stay there.
+func TestFramesAreRemoved(t *testing.T) {
+	s, err := openIdle(t.Context(), newPath(t), DefaultLockTimeout, limits{batch: 1, recent: 100, grown: 2, worth: 2, least: 100, most: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer abandon(t, s)
+	frames := func() (n int) {
+		_ = s.view(func(tx *bbolt.Tx) error {
+			if b := tx.Bucket(framesBucket); b != nil {
+				n = b.Stats().KeyN
+			}
+			return nil
+		})
+		return n
+	}
+	for i := range 6 {
+		if err := commitOne(s, revocation.Batch{Records: records(3 * (i + 1)), Cursor: []byte{byte(i)}}); err != nil {
+			t.Fatal(err)
+		}
+		if frames() == 0 {
+			t.Fatal("the cursor is not in a transaction with its records")
+		}
+	}
+	for s.recent.isMoving() { // in a while what came meanwhile, too
+		<-s.mover.next
+		s.mover.step()
+	}
+	if n := frames(); n > 1 {
+		t.Errorf("there are still %d frames", n)
+	}
+}
+
 // If nobody knows whether it was moved, it stays known.
 func TestMoveWithUnknownOutcome(t *testing.T) {
 	path := newPath(t)

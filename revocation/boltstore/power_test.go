@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,7 +12,7 @@ import (
 )
 
 const (
-	powerSteps = 120
+	powerSteps = 150
 	tornFiles  = 2 // of each write
 )
 
@@ -20,6 +21,7 @@ const (
 func TestPowerLoss(t *testing.T) {
 	for name, limits := range manyLimits {
 		t.Run(name, func(t *testing.T) {
+			limits.room, limits.rooms = min(limits.room, 1<<14), min(limits.rooms, 1<<15) // or there is much to copy
 			p := &power{history: newHistory(t, limits)}
 			p.entered(revocation.Batch{Records: records(3), Cursor: []byte("first format")})
 			p.durable()
@@ -40,25 +42,23 @@ type power struct {
 }
 
 func (p *power) openIdle() {
-	s, err := openIdle(p.t.Context(), p.path, DefaultLockTimeout, p.limits)
-	if err != nil {
+	var err error
+	if p.store, err = openIdle(p.t.Context(), p.path, DefaultLockTimeout, p.limits); err != nil {
 		p.fatalf("open: %v", err)
 	}
-	p.store = withoutSync(s)
-}
-
-// withoutSync spares the disk: what is not durable is made up by the test.
-func withoutSync(s *Store) *Store {
-	s.db.NoSync = true
-	s.sync = func() error { return nil }
-	return s
+	p.store.db.NoSync = true // what is not durable is made up by the test
+	p.store.sync = func() error { return nil }
 }
 
 // abandon leaves the file as it is.
-func (p *power) abandon() {
-	p.store.mover.sorting.Wait()
-	if err := p.store.db.Close(); err != nil {
-		p.fatalf("Close: %v", err)
+func (p *power) abandon() { abandon(p.t, p.store) }
+
+// abandon closes the file of a store without a committer, as it is.
+func abandon(t *testing.T, s *Store) {
+	t.Helper()
+	s.mover.sorting.Wait()
+	if err := s.db.Close(); err != nil {
+		t.Fatalf("Close: %v", err)
 	}
 }
 
@@ -81,9 +81,8 @@ func (p *power) step() {
 			}
 		})
 	case n < 17:
-		if m := p.store.mover; m.next != nil {
-			<-m.next
-			do("move", func() { p.write(func() error { m.step(); return nil }) })
+		for range 1 << p.rand.IntN(4) {
+			do("move", p.move)
 		}
 	case n < 18:
 		do("fail halfway", p.failHalfway)
@@ -95,6 +94,14 @@ func (p *power) step() {
 	p.check()
 }
 
+// move takes the next step of what is being moved, if anything is.
+func (p *power) move() {
+	if m := p.store.mover; m.next != nil {
+		<-m.next
+		p.write(func() error { m.step(); return nil })
+	}
+}
+
 // commit puts a batch durably.
 func (p *power) commit(batch revocation.Batch) {
 	p.entered(batch)
@@ -102,10 +109,11 @@ func (p *power) commit(batch revocation.Batch) {
 	p.durable()
 }
 
-func (p *power) tryCommit(batch revocation.Batch) error {
-	one := &put{batch: batch, ctx: p.t.Context(), result: make(chan error, 1)}
-	_ = p.store.commitAll([]*put{one})
-	return <-one.result
+func (p *power) tryCommit(batch revocation.Batch) error { return commitOne(p.store, batch) }
+
+// commitOne puts a batch durably into a store without a committer.
+func commitOne(s *Store, batch revocation.Batch) error {
+	return s.commitAll([]*put{{batch: batch, ctx: context.Background(), result: make(chan error, 1)}})
 }
 
 func (p *power) putLate(batch revocation.Batch) {
