@@ -7,8 +7,10 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
@@ -151,6 +153,53 @@ func TestPartOfFrame(t *testing.T) {
 			t.Errorf("Scan finds %d records, want 2", found)
 		}
 	}
+}
+
+// What the last process could not make durable is written once more, as it is, and made
+// so: all that counts.
+func TestOpenSettles(t *testing.T) {
+	path, _ := bothParts(t)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	past := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, past, past); err != nil {
+		t.Fatal(err)
+	}
+	s, err := openIdle(t.Context(), path, DefaultLockTimeout, unmoved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer abandon(t, s)
+	if info, err := os.Stat(path); err != nil || !info.ModTime().After(past) {
+		t.Errorf("nothing was written: %v, %v", info, err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file is another: %v", err)
+	}
+
+	synced := 0
+	s.sync = func() error { synced++; return nil }
+	writes := func(what string, end int64) {
+		t.Helper()
+		for _, less := range []int64{0, 1} {
+			unlimited := limitFileSize(t, end-less)
+			synced = 0
+			err := s.settle()
+			unlimited()
+			if (err == nil) != (less == 0) || synced != 1-int(less) {
+				t.Errorf("%s: with %d bytes too few, settle = %v after %d syncs", what, less, err, synced)
+			}
+		}
+	}
+	rooms := []*room{&s.journal.rooms[0], &s.journal.rooms[1]}
+	slices.SortFunc(rooms, func(a, b *room) int { return int(b.at - a.at) })
+	for _, r := range rooms {
+		writes("a room", r.at+int64(r.used))
+		r.empty()
+	}
+	writes("the front", s.front)
 }
 
 // limitFileSize has what is written behind a place in a file fail.

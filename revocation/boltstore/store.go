@@ -134,9 +134,7 @@ func (s *Store) open(lockTimeout time.Duration) (err error) {
 	if err := s.view(s.load); err != nil {
 		return err
 	}
-	// The last process may have ended before all that it wrote was durable. From now on
-	// it counts as stored.
-	if err := s.sync(); err != nil {
+	if err := s.settle(); err != nil {
 		return err
 	}
 	return syncDirectory(filepath.Dir(s.path))
