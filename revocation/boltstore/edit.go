@@ -118,7 +118,7 @@ func (e *edit) set(key revocation.Key, value []byte, recent bool) error {
 
 // frame is what has to be appended, behind what is late; empty if there is nothing. It
 // is valid until the next.
-func (e *edit) frame() []byte {
+func (e *edit) frame(seed uint32) []byte {
 	j := &e.store.journal
 	f := frame{number: j.last + 1, cursor: j.lateCursor, entries: slices.Concat(j.late, e.appended)}
 	if e.cursor != nil {
@@ -128,14 +128,14 @@ func (e *edit) frame() []byte {
 	if !e.framed {
 		return nil
 	}
-	j.scratch = f.appendTo(j.scratch[:0])
+	j.scratch = f.appendTo(j.scratch[:0], seed)
 	return j.scratch
 }
 
 // write puts what has to be appended beside what was changed in place. It says whether
 // there was anything.
 func (e *edit) write() (changed bool, err error) {
-	encoded := e.frame()
+	encoded := e.frame(bucketSeed)
 	if encoded == nil {
 		return e.placed, nil
 	}

@@ -10,14 +10,15 @@ import (
 
 // frame is what one commit appends to the journal. It is encoded as
 //
-//	checksum   4 bytes, CRC-32C of all that follows
+//	checksum   4 bytes, CRC-32C of all that follows, and of a seed before it
 //	length     4 bytes, of the body
 //	number     8 bytes, one more than that of the frame before
 //	body       the length of the cursor and one as a uvarint, or 0 if there is
 //	           none; the cursor; and of each entry the key and, behind its length
 //	           as a uvarint, the value
 //
-// in big-endian order. Whatever a crash leaves of one has no such checksum.
+// in big-endian order. Whatever a crash leaves of one has no such checksum; nor has,
+// where the seed is a secret, what somebody has put into a value so that it looks like one.
 type frame struct {
 	number  uint64
 	cursor  []byte // nil if it stays
@@ -29,7 +30,7 @@ const frameHeader = 4 + 4 + 8
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // appendTo appends the frame to b.
-func (f *frame) appendTo(b []byte) []byte {
+func (f *frame) appendTo(b []byte, seed uint32) []byte {
 	start := len(b)
 	b = append(b, make([]byte, frameHeader)...)
 	if f.cursor == nil {
@@ -47,12 +48,12 @@ func (f *frame) appendTo(b []byte) []byte {
 	header := b[start:]
 	binary.BigEndian.PutUint32(header[4:], uint32(len(header)-frameHeader))
 	binary.BigEndian.PutUint64(header[8:], f.number)
-	binary.BigEndian.PutUint32(header, crc32.Checksum(header[4:], castagnoli))
+	binary.BigEndian.PutUint32(header, crc32.Update(seed, castagnoli, header[4:]))
 	return b
 }
 
 // frameAt is the frame at the front of b, and its length there; 0 if there is none.
-func frameAt(b []byte) (number uint64, body []byte, length int) {
+func frameAt(b []byte, seed uint32) (number uint64, body []byte, length int) {
 	if len(b) < frameHeader {
 		return 0, nil, 0
 	}
@@ -62,7 +63,7 @@ func frameAt(b []byte) (number uint64, body []byte, length int) {
 		return 0, nil, 0
 	}
 	length = frameHeader + int(size)
-	if binary.BigEndian.Uint32(b) != crc32.Checksum(b[4:length], castagnoli) {
+	if binary.BigEndian.Uint32(b) != crc32.Update(seed, castagnoli, b[4:length]) {
 		return 0, nil, 0
 	}
 	return number, b[frameHeader:length], length

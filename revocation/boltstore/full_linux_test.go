@@ -91,7 +91,7 @@ func TestLazyPutOnFullDisk(t *testing.T) {
 	path := filepath.Join(dir, "denylist.db")
 	s := mustOpenWith(t, path, unmoved)
 	r := record(1)
-	percent := unmoved.room / len((&frame{entries: []entry{{r.Key, string(r.AppendValue(nil))}}}).appendTo(nil)[frameHeader:]) / 100
+	percent := unmoved.room / len((&frame{entries: []entry{{r.Key, string(r.AppendValue(nil))}}}).appendTo(nil, bucketSeed)[frameHeader:]) / 100
 	stored := records(120 * percent)
 	mustPutLazily(t, s, nil, stored[:40*percent]...) // of the journal's room
 	until(func() bool { return !s.hasLate() })

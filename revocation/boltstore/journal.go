@@ -38,6 +38,9 @@ var (
 	lastKey  = []byte("last")  // of one that is there, the last when this was written
 )
 
+// bucketSeed is that of frames in the bucket: where they begin and end is known.
+const bucketSeed = 0
+
 // append makes a frame durable in the growing part's room. An error that wraps
 // ErrNotStored says that it is not, whatever was written of it.
 func (s *Store) append(encoded []byte) error {

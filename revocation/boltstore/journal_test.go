@@ -130,7 +130,7 @@ func frames(t *testing.T, s *Store) (list [][2]int64) {
 				return err
 			}
 			for at := roomID; at < s.journal.rooms[i].used; {
-				_, _, length := frameAt(content[at:])
+				_, _, length := frameAt(content[at:], r.seed)
 				list = append(list, [2]int64{r.at + int64(at), int64(length)})
 				at += length
 			}
@@ -188,6 +188,21 @@ func TestDamagedJournal(t *testing.T) {
 	}
 }
 
+// What a crash left of a frame may end with whatever others had put into a record, though
+// it looks like a frame that was durable.
+func TestFrameInRecord(t *testing.T) {
+	s := mustOpenWith(t, newPath(t), unmoved)
+	mustPut(t, s, record(0))
+	r := record(1)
+	r.By = string((&frame{number: 100}).appendTo(nil, bucketSeed))
+	mustPut(t, s, r)
+	last := frames(t, s)[1]
+	after := mustOpenWith(t, flipped(t, copyOpen(t, s), last[0]), unmoved)
+	wants(t, after, record(0))
+	mustPut(t, after, record(1))
+	wants(t, mustOpenWith(t, copyOpen(t, after), unmoved), records(2)...)
+}
+
 // What is in a transaction cannot be without the frames before it.
 func TestJournalCutShort(t *testing.T) {
 	path := newPath(t)
@@ -216,10 +231,12 @@ func TestDamagedRooms(t *testing.T) {
 		"not a number": func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(movedKey, []byte("1")) },
 		"nor this":     func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(lastKey, make([]byte, 9)) },
 		"more":         func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(lastKey, number(100)) },
-		"a gap":        func(tx *bbolt.Tx) error { return putFrame(tx, 100, (&frame{number: 100}).appendTo(nil)) },
-		"another's":    func(tx *bbolt.Tx) error { return putFrame(tx, 100, (&frame{number: 99}).appendTo(nil)) },
+		"a gap":        func(tx *bbolt.Tx) error { return putFrame(tx, 100, (&frame{number: 100}).appendTo(nil, bucketSeed)) },
+		"another's":    func(tx *bbolt.Tx) error { return putFrame(tx, 100, (&frame{number: 99}).appendTo(nil, bucketSeed)) },
 		"no frame":     func(tx *bbolt.Tx) error { return putFrame(tx, 5, []byte("frame")) },
-		"too long":     func(tx *bbolt.Tx) error { return putFrame(tx, 5, append((&frame{number: 5}).appendTo(nil), 0)) },
+		"too long": func(tx *bbolt.Tx) error {
+			return putFrame(tx, 5, append((&frame{number: 5}).appendTo(nil, bucketSeed), 0))
+		},
 	} {
 		path := newPath(t)
 		s := mustOpenWith(t, path, unmoved)
@@ -237,7 +254,7 @@ func TestDamagedRooms(t *testing.T) {
 // Whatever a body is, it is read or an error.
 func FuzzBody(f *testing.F) {
 	for _, one := range []frame{{}, {cursor: []byte{}}, {cursor: []byte("position"), entries: []entry{{record(1).Key, "value"}, {record(2).Key, ""}}}} {
-		_, body, _ := frameAt((&frame{1, one.cursor, one.entries}).appendTo(nil))
+		_, body, _ := frameAt((&frame{1, one.cursor, one.entries}).appendTo(nil, bucketSeed), bucketSeed)
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -249,7 +266,7 @@ func FuzzBody(f *testing.F) {
 			return
 		}
 		one.number = 1
-		_, again, _ := frameAt(one.appendTo(nil))
+		_, again, _ := frameAt(one.appendTo(nil, bucketSeed), bucketSeed)
 		if other, err := parseBody(again); err != nil || !bytes.Equal(other.cursor, one.cursor) || !slices.Equal(other.entries, one.entries) {
 			t.Errorf("it is read as %+v, and then as %+v, %v", one, other, err)
 		}
@@ -264,7 +281,7 @@ func TestDamagedRecordInJournal(t *testing.T) {
 	mustClose(t, s)
 	edited(t, path, func(tx *bbolt.Tx) error {
 		damaged := frame{number: 2, entries: []entry{{record(1).Key, "\x01 no record"}}}
-		return putFrame(tx, 2, damaged.appendTo(nil))
+		return putFrame(tx, 2, damaged.appendTo(nil, bucketSeed))
 	})
 	for _, limits := range []limits{unmoved, manyLimits["tiny limits"]} {
 		s := mustOpenWith(t, path, limits)

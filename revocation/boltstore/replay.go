@@ -53,7 +53,7 @@ func (r *replay) next() (found bool, err error) {
 	number := r.store.journal.last + 1
 	if r.frames != nil {
 		if encoded := r.frames.Get(binary.BigEndian.AppendUint64(nil, number)); encoded != nil {
-			n, body, length := frameAt(encoded)
+			n, body, length := frameAt(encoded, bucketSeed)
 			if n != number || length != len(encoded) {
 				return false, fmt.Errorf("%w: frame %d of the journal is damaged", revocation.ErrCorrupt, number)
 			}
@@ -61,7 +61,7 @@ func (r *replay) next() (found bool, err error) {
 		}
 	}
 	for i, rest := range r.rest {
-		n, body, length := frameAt(rest)
+		n, body, length := frameAt(rest, r.store.journal.rooms[i].seed)
 		if n != number {
 			continue
 		}
@@ -112,13 +112,13 @@ func (r *replay) hasMore() bool {
 		}
 	}
 	const many = 1 << 24 // more frames than there can be
-	for _, rest := range r.rest {
+	for i, rest := range r.rest {
 		for ; len(rest) >= frameHeader; rest = rest[1:] {
 			ahead := binary.BigEndian.Uint64(rest[8:]) - last
 			if ahead == 0 || ahead > many {
 				continue
 			}
-			if n, _, _ := frameAt(rest); n > last {
+			if n, _, _ := frameAt(rest, r.store.journal.rooms[i].seed); n > last {
 				return true
 			}
 		}

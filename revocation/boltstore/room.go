@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"hash/crc32"
 	"os"
 
 	"go.etcd.io/bbolt"
@@ -20,6 +21,7 @@ type room struct {
 	at   int64 // where it begins in the file
 	size int
 	used int
+	seed uint32 // of its frames
 }
 
 var (
@@ -28,7 +30,7 @@ var (
 )
 
 // roomID is the number of random bytes that a room begins with: by them it is found in
-// the file.
+// the file, and from them its frames have their seed.
 const roomID = 16
 
 func (r *room) empty()             { r.used = roomID }
@@ -70,7 +72,7 @@ func (s *Store) findRoom(tx *bbolt.Tx, bucket []byte) (r room, content []byte, e
 		return r, nil, fmt.Errorf("%w: the journal's room is not where it should be", revocation.ErrCorrupt)
 	}
 	r.at += int64(before)
-	r.size = len(content)
+	r.size, r.seed = len(content), crc32.Checksum(content[:roomID], castagnoli)
 	r.empty()
 	return r, content, nil
 }

@@ -33,7 +33,8 @@ func (s *Store) tryChange(f func(*edit) error, keep func()) error {
 		return f(e)
 	})
 	if err == nil {
-		if encoded := e.frame(); s.journal.rooms[s.journal.growing].fits(encoded) {
+		r := &s.journal.rooms[s.journal.growing]
+		if encoded := e.frame(r.seed); r.fits(encoded) {
 			return s.appendFrame(encoded, func() { e.written(); keep() })
 		}
 	} else if !errors.Is(err, bolterrors.ErrTxNotWritable) {
