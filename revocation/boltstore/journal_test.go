@@ -203,6 +203,20 @@ func TestFrameInRecord(t *testing.T) {
 	wants(t, mustOpenWith(t, copyOpen(t, after), unmoved), records(2)...)
 }
 
+// Frames go on in the other room once only, before what the first has is moved.
+func TestMixedParts(t *testing.T) {
+	s := mustOpenWith(t, newPath(t), unmoved)
+	for i := range 3 {
+		mustPut(t, s, record(i))
+		s.writing.Lock()
+		s.turn()
+		s.writing.Unlock()
+	}
+	if err := refused(t, copyOpen(t, s)); !errors.Is(err, revocation.ErrCorrupt) {
+		t.Errorf("Open = %v, want ErrCorrupt", err)
+	}
+}
+
 // What is in a transaction cannot be without the frames before it.
 func TestJournalCutShort(t *testing.T) {
 	path := newPath(t)
@@ -232,7 +246,7 @@ func TestDamagedRooms(t *testing.T) {
 		"nor this":     func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(lastKey, make([]byte, 9)) },
 		"more":         func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(lastKey, number(100)) },
 		"a gap":        func(tx *bbolt.Tx) error { return putFrame(tx, 100, (&frame{number: 100}).appendTo(nil, bucketSeed)) },
-		"another's":    func(tx *bbolt.Tx) error { return putFrame(tx, 100, (&frame{number: 99}).appendTo(nil, bucketSeed)) },
+		"another's":    func(tx *bbolt.Tx) error { return putFrame(tx, 5, (&frame{number: 4}).appendTo(nil, bucketSeed)) },
 		"no frame":     func(tx *bbolt.Tx) error { return putFrame(tx, 5, []byte("frame")) },
 		"too long": func(tx *bbolt.Tx) error {
 			return putFrame(tx, 5, append((&frame{number: 5}).appendTo(nil, bucketSeed), 0))
