@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
@@ -33,6 +35,29 @@ func TestHistories(t *testing.T) {
 				h.check()
 			}
 		})
+	}
+}
+
+// A file may come from a machine with other pages.
+func TestPageSizes(t *testing.T) {
+	for _, size := range []int{1 << 10, 1 << 14, 1 << 16} {
+		h := newHistory(t, manyLimits["tiny rooms"])
+		db, err := bbolt.Open(h.path, 0o600, &bbolt.Options{PageSize: size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		h.open()
+		for range historySteps / 4 {
+			h.step()
+			h.check()
+		}
+		if found := h.store.db.Info().PageSize; found != size {
+			t.Errorf("pages have %d bytes, want %d", found, size)
+		}
+		_ = h.store.Close()
 	}
 }
 

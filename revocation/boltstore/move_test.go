@@ -146,17 +146,21 @@ func TestPutBesideMove(t *testing.T) {
 // What is late has to be in the file before it is moved: else a crash in the middle
 // would take some of it and leave what came after.
 func TestLateIsNotMoved(t *testing.T) {
-	s := mustOpenWith(t, newPath(t), limits{batch: 100, late: 100, recent: 100, grown: 4, worth: 1, least: 1, most: 1})
-	mustPutLazily(t, s, nil, records(10)...)
-	s.writing.Lock()
-	late := s.journal.isLate()
+	s, err := openIdle(t.Context(), newPath(t), DefaultLockTimeout, limits{batch: 100, late: 100, recent: 100, grown: 4, worth: 1, least: 1, most: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer abandon(t, s)
+	if done, err := s.putLate(t.Context(), revocation.Batch{Records: records(10)}); !done || err != nil {
+		t.Fatalf("putLate = %t, %v", done, err)
+	}
 	s.mover.begin()
-	moving := s.recent.isMoving()
-	s.writing.Unlock()
-	if late && moving {
+	if s.recent.isMoving() {
 		t.Error("what is late would be moved")
 	}
-	until(func() bool { return inPlace(t, s) == 10 })
+	if err := s.writeLate(); err != nil || !s.recent.isMoving() {
+		t.Errorf("writeLate = %v, and is it moved: %t", err, s.recent.isMoving())
+	}
 }
 
 // Nor does a cursor become durable before its records, though what is moved has one too.

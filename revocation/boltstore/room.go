@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"hash/crc32"
-	"os"
 
 	"go.etcd.io/bbolt"
 
@@ -49,7 +48,7 @@ func makeRoom(tx *bbolt.Tx, bucket []byte, size int) error {
 	if err != nil {
 		return err
 	}
-	content := make([]byte, max(size, os.Getpagesize())) // or bbolt would keep it beside others
+	content := make([]byte, max(size, tx.DB().Info().PageSize)) // or bbolt would keep it beside others
 	_, _ = rand.Read(content[:roomID])
 	return b.Put(roomKey, content)
 }
