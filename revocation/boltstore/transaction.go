@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -130,6 +131,44 @@ func (s *Store) writable() error {
 		return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
 	}
 	return nil
+}
+
+// begin begins a transaction. It looks at the length of the file first: bbolt
+// reads the front of it under locks that it would keep for ever if that faulted.
+func (s *Store) begin(writable bool) (*bbolt.Tx, error) {
+	info, err := s.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() < s.front {
+		return nil, fmt.Errorf("%w: %s was cut short", revocation.ErrCorrupt, s.path)
+	}
+	return s.db.Begin(writable)
+}
+
+func (s *Store) view(f func(*bbolt.Tx) error) error {
+	return guard(func() error {
+		tx, err := s.begin(false)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }()
+		return f(tx)
+	})
+}
+
+// guard turns a panic into an error. The database is mapped into memory: where
+// the file was cut short or the disk cannot be read, an access faults, and a
+// page that is not what it should be makes bbolt panic. Neither may take the
+// server down.
+func guard(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: the file is damaged or cut short: %v", revocation.ErrCorrupt, r)
+		}
+	}()
+	return f()
 }
 
 // update is as bbolt's method of that name, except that after a panic it just
