@@ -11,7 +11,7 @@ import (
 
 // smallRooms are limits with which only what the rooms hold counts.
 var smallRooms = limits{
-	batch: 1 << 20, late: 1 << 20, recent: 1 << 20, room: 1 << 13, rooms: 1 << 15,
+	batch: 1 << 20, late: 1 << 20, recent: 1 << 20, room: 1 << 13, rooms: 3 << 13,
 	grown: 1 << 20, worth: 1 << 20, least: 1 << 10, most: 1 << 10,
 }
 
