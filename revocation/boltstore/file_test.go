@@ -93,6 +93,13 @@ func (s *Store) hasFailed() bool {
 	return s.journal.failed
 }
 
+// hasLate says whether anything is not in the file yet.
+func (s *Store) hasLate() bool {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.journal.isLate()
+}
+
 // Where a file was cut short, no answer is a wrong one, and nothing crashes or
 // hangs.
 func TestFileCutShort(t *testing.T) {

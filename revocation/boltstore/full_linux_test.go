@@ -224,13 +224,6 @@ func limitFileSize(t *testing.T, size int64) (unlimited func()) {
 	}
 }
 
-// hasLate says whether anything is not in the file yet.
-func (s *Store) hasLate() bool {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	return s.journal.isLate()
-}
-
 func fill(t *testing.T, dir string) (empty func()) {
 	t.Helper()
 	filler := filepath.Join(dir, "filler")
