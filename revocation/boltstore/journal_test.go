@@ -217,20 +217,27 @@ func TestMixedParts(t *testing.T) {
 	}
 }
 
-// What is in a transaction cannot be without the frames before it.
+// What is in a transaction cannot be without the frames before it, nor can the file of a
+// store that was closed.
 func TestJournalCutShort(t *testing.T) {
-	path := newPath(t)
-	s := mustOpenWith(t, path, unmoved)
-	mustPut(t, s, record(0))
-	mustPut(t, s, record(1))
-	err := s.write(func(*bbolt.Tx) (bool, error) { return true, nil }, func() {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := frames(t, s)[1]
-	mustClose(t, s)
-	if err := refused(t, flipped(t, path, last[0])); !errors.Is(err, revocation.ErrCorrupt) {
-		t.Errorf("Open = %v, want ErrCorrupt", err)
+	for _, closed := range []bool{false, true} {
+		s := mustOpenWith(t, newPath(t), unmoved)
+		mustPut(t, s, record(0))
+		mustPut(t, s, record(1))
+		last := frames(t, s)[1]
+		path := s.path
+		if closed {
+			mustClose(t, s)
+		} else {
+			err := s.write(func(*bbolt.Tx) (bool, error) { return true, nil }, func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			path = copyOpen(t, s)
+		}
+		if err := refused(t, flipped(t, path, last[0])); !errors.Is(err, revocation.ErrCorrupt) {
+			t.Errorf("Open = %v, want ErrCorrupt; closed: %t", err, closed)
+		}
 	}
 }
 
