@@ -16,7 +16,7 @@ import (
 
 // unmoved are limits with which nothing is moved.
 var unmoved = limits{
-	batch: 1 << 20, late: 1 << 20, recent: 1 << 20, room: 1 << 20, rooms: 1 << 20,
+	batch: 1 << 20, late: 1 << 20, recent: 1 << 20, room: 1 << 18, rooms: 1 << 18,
 	grown: 1 << 20, worth: 1 << 20, least: 1, most: 1,
 }
 

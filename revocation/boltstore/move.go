@@ -22,7 +22,7 @@ type limits struct {
 
 // The more is moved at a time, the more of it shares a page: some 25 records do.
 var defaultLimits = limits{
-	batch: 1024, late: 8192, recent: 1 << 18, room: 1 << 20, rooms: 8 << 20,
+	batch: 1024, late: 8192, recent: 1 << 18, room: 1 << 18, rooms: 8 << 20,
 	grown: 1 << 16, worth: 1 << 10, least: 1 << 6, most: 1 << 12,
 }
 

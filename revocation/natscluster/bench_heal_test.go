@@ -18,7 +18,11 @@ import (
 // the heal until the node knows all of them and says so. The nodes are as they are
 // outside tests.
 func BenchmarkHeal(b *testing.B) {
-	const away, rate = time.Minute, 1000
+	const rate = 1000
+	away := time.Minute
+	if testing.Short() {
+		away = 5 * time.Second
+	}
 	for name, cut := range map[string]func(*cable){"reset": (*cable).reset, "silent": (*cable).silence} {
 		b.Run(name, func(b *testing.B) {
 			server := newProcesses(b, 1)[0]
