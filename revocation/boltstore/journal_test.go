@@ -272,6 +272,17 @@ func TestDamagedRooms(t *testing.T) {
 	}
 }
 
+// An empty cursor is one.
+func TestEmptyCursor(t *testing.T) {
+	s := mustOpenWith(t, newPath(t), unmoved)
+	for _, cursor := range [][]byte{[]byte("one"), {}} {
+		if err := s.Put(t.Context(), revocation.Batch{Cursor: cursor}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantsCursor(t, mustOpenWith(t, copyOpen(t, s), unmoved), nil)
+}
+
 // Whatever a body is, it is read or an error.
 func FuzzBody(f *testing.F) {
 	for _, one := range []frame{{}, {cursor: []byte{}}, {cursor: []byte("position"), entries: []entry{{record(1).Key, "value"}, {record(2).Key, ""}}}} {
