@@ -3,6 +3,7 @@ package boltstore
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -47,8 +48,8 @@ func (s *Store) append(encoded []byte) error {
 	r := &s.journal.rooms[s.journal.growing]
 	at := r.at + int64(r.used)
 	if _, err := s.file.WriteAt(encoded, at); err != nil {
-		if s.mayHold(encoded, at) {
-			return err
+		if left := s.takeBack(encoded, at); left != nil {
+			return errors.Join(err, left)
 		}
 		return fmt.Errorf("%w: %w", revocation.ErrNotStored, err)
 	}
@@ -59,13 +60,22 @@ func (s *Store) append(encoded []byte) error {
 	return nil
 }
 
-// mayHold says whether a frame is in the file though to write it failed. What was not
-// written of it can be there by chance: frames mostly end as empty rooms begin, with
-// zeros.
-func (s *Store) mayHold(encoded []byte, at int64) bool {
-	found := make([]byte, len(encoded))
-	_, err := s.file.ReadAt(found, at)
-	return err != nil || bytes.Equal(found, encoded)
+// takeBack has nothing be left of a frame that could be written in part only. What it
+// lacks may be there by chance, as frames mostly end as empty rooms begin, with zeros; or
+// may come with the next one, of which a crash leaves a part.
+func (s *Store) takeBack(encoded []byte, at int64) error {
+	var front [frameHeader]byte
+	if _, err := s.file.ReadAt(front[:], at); err != nil {
+		return err
+	}
+	if !bytes.Equal(front[:], encoded[:frameHeader]) {
+		return nil // nothing was written
+	}
+	clear(front[:])
+	if _, err := s.file.WriteAt(front[:], at); err != nil {
+		return err
+	}
+	return s.sync()
 }
 
 // putFrame puts a frame into the bucket.

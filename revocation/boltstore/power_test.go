@@ -149,12 +149,11 @@ func (p *power) failHalfway() {
 		r := s.journal.rooms[s.journal.growing]
 		at := r.at + int64(r.used)
 		part := s.journal.scratch[:p.rand.IntN(len(s.journal.scratch))]
-		before := p.content()[at:][:len(part)]
 		if _, err := s.file.WriteAt(part, at); err != nil {
 			p.fatalf("%v", err)
 		}
-		if s.mayHold(s.journal.scratch, at) { // it would not be called not stored
-			_, _ = s.file.WriteAt(before, at)
+		if err := s.takeBack(s.journal.scratch, at); err != nil {
+			p.fatalf("%v", err)
 		}
 	default:
 		p.fatalf("Put = %v, want ErrNotStored", err)
