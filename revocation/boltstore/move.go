@@ -13,7 +13,7 @@ type limits struct {
 	late   int // in the journal at most that are not in the file
 	recent int // in the journal, from which on nothing is appended any more
 	room   int // bytes of each part of the journal, at first
-	rooms  int // and at most
+	rooms  int // and once that was too little
 	grown  int // in a part of the journal, from which on it is moved at once
 	worth  int // from which on it is moved when it is old
 	// Entries that are moved in one step, at least and at most.
@@ -22,8 +22,8 @@ type limits struct {
 
 // The more is moved at a time, the more of it shares a page: some 25 records do.
 var defaultLimits = limits{
-	batch: 1024, late: 8192, recent: 1 << 18, room: 1 << 18, rooms: 8 << 20,
-	grown: 1 << 16, worth: 1 << 10, least: 1 << 6, most: 1 << 12,
+	batch: 1024, late: 8192, recent: 1 << 18, room: 1 << 18, rooms: 16 << 20,
+	grown: 1 << 17, worth: 1 << 10, least: 1 << 6, most: 1 << 12,
 }
 
 const (
@@ -45,7 +45,7 @@ type mover struct {
 	moved   int              // so many of what is
 	size    int              // of a step
 	since   time.Time        // for how long the other part grows
-	larger  int              // the size of the room that is made when all has been moved; 0 for none
+	larger  bool             // it was cramped: its room becomes larger when all has been moved
 	sorting sync.WaitGroup
 }
 
@@ -71,9 +71,7 @@ func (m *mover) begin() {
 	j := &s.journal
 	r := &j.rooms[j.growing]
 	if !s.recent.isMoving() && (j.grown >= enough || r.isCramped()) && !j.isLate() {
-		if m.larger = 0; j.grown < s.limits.grown && r.isCramped() && r.size < s.limits.rooms {
-			m.larger = min(2*r.size, s.limits.rooms)
-		}
+		m.larger = j.grown < s.limits.grown && r.isCramped() && r.size < s.limits.rooms
 		s.turn()
 		m.since = time.Now()
 		m.sort()
@@ -104,7 +102,7 @@ func (m *mover) step() {
 	}
 	switch {
 	case err != nil: // a full disk, or what the next Put says too
-		m.larger = 0
+		m.larger = false
 		m.next = time.After(retryTime)
 	case m.moved > 0: // and there is more
 		m.next = time.After(moveRest * took)
@@ -127,8 +125,8 @@ func (m *mover) move() error {
 		if more {
 			return true, nil
 		}
-		if m.larger > 0 {
-			if err := makeRoom(tx, roomBuckets[1-s.journal.growing], m.larger); err != nil {
+		if m.larger {
+			if err := makeRoom(tx, roomBuckets[1-s.journal.growing], s.limits.rooms); err != nil {
 				return false, err
 			}
 		}
@@ -146,7 +144,7 @@ func (m *mover) done(n int, more bool) {
 	default:
 		s.recent.moved()
 		m.moved, m.next = 0, nil
-		if err := s.vacate(1-s.journal.growing, m.larger > 0); err != nil {
+		if err := s.vacate(1-s.journal.growing, m.larger); err != nil {
 			_ = s.breaks(err)
 			return
 		}
