@@ -13,7 +13,7 @@ type limits struct {
 	late   int // in the journal at most that are not in the file
 	recent int // in the journal, from which on nothing is appended any more
 	room   int // bytes of each part of the journal, at first
-	rooms  int // and once that was too little
+	rooms  int // and at most
 	grown  int // in a part of the journal, from which on it is moved at once
 	worth  int // from which on it is moved when it is old
 	// Entries that are moved in one step, at least and at most.
@@ -33,6 +33,8 @@ const (
 	stepTime = 4 * time.Millisecond
 	// moveRest is for how many times as long as a step took there is none.
 	moveRest = 3
+	// roomTime is for how long a room should suffice.
+	roomTime = 10 * time.Second
 	// retryTime is when is tried again what failed.
 	retryTime = time.Second
 )
@@ -45,7 +47,7 @@ type mover struct {
 	moved   int              // so many of what is
 	size    int              // of a step
 	since   time.Time        // for how long the other part grows
-	larger  bool             // it was cramped: its room becomes larger when all has been moved
+	larger  int              // the size of the room that is made when all has been moved; 0 for none
 	sorting sync.WaitGroup
 }
 
@@ -71,11 +73,25 @@ func (m *mover) begin() {
 	j := &s.journal
 	r := &j.rooms[j.growing]
 	if !s.recent.isMoving() && (j.grown >= enough || r.isCramped()) && !j.isLate() {
-		m.larger = j.grown < s.limits.grown && r.isCramped() && r.size < s.limits.rooms
+		if m.larger = 0; j.grown < s.limits.grown {
+			m.larger = m.roomFor(r)
+		}
 		s.turn()
 		m.since = time.Now()
 		m.sort()
 	}
+}
+
+// roomFor is the size that a room should have for what comes in roomTime, as fast as it
+// was filled; 0 if it has that. To make a large one takes a large flush, for which others
+// wait, and which few need.
+func (m *mover) roomFor(r *room) int {
+	took := max(time.Since(m.since), time.Millisecond)
+	size := min(float64(r.used)*roomTime.Seconds()/took.Seconds(), float64(m.store.limits.rooms))
+	if !r.isCramped() || size <= float64(r.size) {
+		return 0
+	}
+	return int(size)
 }
 
 // sort has what is to be moved sorted, beside the committer, and moved then.
@@ -102,7 +118,7 @@ func (m *mover) step() {
 	}
 	switch {
 	case err != nil: // a full disk, or what the next Put says too
-		m.larger = false
+		m.larger = 0
 		m.next = time.After(retryTime)
 	case m.moved > 0: // and there is more
 		m.next = time.After(moveRest * took)
@@ -125,8 +141,8 @@ func (m *mover) move() error {
 		if more {
 			return true, nil
 		}
-		if m.larger {
-			if err := makeRoom(tx, roomBuckets[1-s.journal.growing], s.limits.rooms); err != nil {
+		if m.larger > 0 {
+			if err := makeRoom(tx, roomBuckets[1-s.journal.growing], m.larger); err != nil {
 				return false, err
 			}
 		}
@@ -144,7 +160,7 @@ func (m *mover) done(n int, more bool) {
 	default:
 		s.recent.moved()
 		m.moved, m.next = 0, nil
-		if err := s.vacate(1-s.journal.growing, m.larger); err != nil {
+		if err := s.vacate(1-s.journal.growing, m.larger > 0); err != nil {
 			_ = s.breaks(err)
 			return
 		}

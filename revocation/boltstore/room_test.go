@@ -104,7 +104,7 @@ func TestRoomStaysAfterFailure(t *testing.T) {
 	for _, r := range list {
 		mustCommit(t, s, revocation.Batch{Records: []revocation.Record{r}})
 	}
-	if !s.mover.larger {
+	if s.mover.larger == 0 {
 		t.Fatal("no larger room is to be made")
 	}
 	<-s.mover.next
