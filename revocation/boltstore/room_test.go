@@ -3,6 +3,7 @@ package boltstore
 import (
 	"os"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -129,4 +130,27 @@ func TestRoomStaysAfterFailure(t *testing.T) {
 		}
 	}
 	wants(t, s, list...)
+}
+
+// A room becomes as large as what comes in some time, if it was filled sooner.
+func TestRoomForWhatComes(t *testing.T) {
+	m := &mover{store: &Store{limits: smallRooms}}
+	for _, c := range []struct {
+		ago         time.Duration
+		used        int
+		least, most int
+	}{
+		{ago: 2 * roomTime, used: 8000},
+		{ago: roomTime / 2, used: 8000, least: 15_000, most: 16_000},
+		{ago: 0, used: 8000, least: smallRooms.rooms, most: smallRooms.rooms},
+		{ago: 0, used: 4000}, // which is less than half
+	} {
+		m.since = time.Now().Add(-c.ago)
+		if size := m.roomFor(&room{size: smallRooms.room, used: c.used}); size < c.least || size > c.most {
+			t.Errorf("for %d bytes in %s there is a room of %d, want %d to %d", c.used, c.ago, size, c.least, c.most)
+		}
+	}
+	if size := m.roomFor(&room{size: smallRooms.rooms, used: smallRooms.rooms}); size != 0 {
+		t.Errorf("what is as large as it may be becomes %d", size)
+	}
 }
