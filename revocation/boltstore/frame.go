@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -52,14 +53,21 @@ func (f *frame) appendTo(b []byte, seed uint32) []byte {
 	return b
 }
 
+// numberAt is the number of what may be a frame at the front of b, 0 if nothing is.
+func numberAt(b []byte) uint64 {
+	if len(b) < frameHeader {
+		return 0
+	}
+	return binary.BigEndian.Uint64(b[8:])
+}
+
 // frameAt is the frame at the front of b, and its length there; 0 if there is none.
 func frameAt(b []byte, seed uint32) (number uint64, body []byte, length int) {
-	if len(b) < frameHeader {
+	if number = numberAt(b); number == 0 {
 		return 0, nil, 0
 	}
 	size := uint64(binary.BigEndian.Uint32(b[4:]))
-	number = binary.BigEndian.Uint64(b[8:])
-	if number == 0 || size > uint64(len(b)-frameHeader) {
+	if size > uint64(len(b)-frameHeader) {
 		return 0, nil, 0
 	}
 	length = frameHeader + int(size)
@@ -87,7 +95,7 @@ func parseBody(b []byte) (f frame, err error) {
 	n, ok := length()
 	if ok && n > 0 {
 		f.cursor, ok = take(n - 1)
-		f.cursor = append([]byte{}, f.cursor...)
+		f.cursor = bytes.Clone(f.cursor)
 	}
 	for ok && len(b) > 0 {
 		var key, value []byte

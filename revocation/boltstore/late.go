@@ -68,11 +68,6 @@ func (s *Store) writeLast() error {
 	if err := s.writeLate(); err != nil {
 		return err
 	}
-	s.writing.Lock()
-	known := s.journal.noted == s.journal.last
-	s.writing.Unlock()
-	if !known && s.broken.Load() == nil {
-		_ = s.write(func(*bbolt.Tx) (bool, error) { return true, nil }, func() {})
-	}
+	_ = s.write(func(*bbolt.Tx) (bool, error) { return s.journal.noted != s.journal.last, nil }, func() {})
 	return nil
 }

@@ -37,6 +37,7 @@ func (s *Store) load(tx *bbolt.Tx) (err error) {
 		}
 		r.rest[i] = r.rest[i][roomID:]
 	}
+	j.noted = least
 	for more := true; more; {
 		if more, err = r.next(); err != nil {
 			return err
@@ -61,6 +62,9 @@ func (r *replay) next() (found bool, err error) {
 		}
 	}
 	for i, rest := range r.rest {
+		if numberAt(rest) != number { // without the checksum of an old one, each time
+			continue
+		}
 		n, body, length := frameAt(rest, r.store.journal.rooms[i].seed)
 		if n != number {
 			continue
@@ -114,7 +118,7 @@ func (r *replay) hasMore() bool {
 	const many = 1 << 24 // more frames than there can be
 	for i, rest := range r.rest {
 		for ; len(rest) >= frameHeader; rest = rest[1:] {
-			ahead := binary.BigEndian.Uint64(rest[8:]) - last
+			ahead := numberAt(rest) - last
 			if ahead == 0 || ahead > many {
 				continue
 			}
