@@ -4,11 +4,8 @@
 package tests
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net"
@@ -248,62 +245,6 @@ func (c *caddy) kill(signal os.Signal) {
 		<-c.ended
 	}
 	c.cmd = nil
-}
-
-// reload loads another Caddyfile through the admin endpoint, which the running
-// one must have at ADMIN.
-func (c *caddy) reload(caddyfile string) error {
-	body := bytes.NewBufferString(c.names.Replace(c.given(caddyfile)))
-	request, err := http.NewRequest(http.MethodPost, "http://"+c.admin+"/load", body)
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "text/caddyfile")
-	request.Header.Set("Cache-Control", "must-revalidate") // also where nothing changed
-	request.Close = true                                   // each configuration has an admin endpoint of its own
-	answer, err := http.DefaultClient.Do(request)
-	for range 5 {
-		// The endpoint of the configuration before may have accepted the connection
-		// as it ended.
-		if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
-			break
-		}
-		if request.Body, err = request.GetBody(); err != nil {
-			return err
-		}
-		answer, err = http.DefaultClient.Do(request)
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		var why bytes.Buffer
-		_, _ = why.ReadFrom(answer.Body)
-		return fmt.Errorf("%s: %s", answer.Status, why.String())
-	}
-	http.DefaultClient.CloseIdleConnections() // of the configuration before
-	return c.settle()
-}
-
-// settle waits until the configuration before has let go of the port: it resets a
-// connection that it accepts at that moment. The request is one that the server
-// answers by itself.
-func (c *caddy) settle() (err error) {
-	for range 10 {
-		var conn net.Conn
-		if conn, err = net.Dial("tcp", c.names.Replace("localhost:PORT")); err != nil {
-			return nil // no configuration has it any more
-		}
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-		_, _ = io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-		_, err = bufio.NewReader(conn).ReadByte()
-		_ = conn.Close()
-		if err == nil {
-			return nil
-		}
-	}
-	return fmt.Errorf("settling after a reload: %w", err)
 }
 
 // ports are below those that the system gives to outgoing connections, so that
