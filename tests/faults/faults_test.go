@@ -48,7 +48,7 @@ func gatewayFaults() []fault {
 			s.any(chance).spoiled("latency", map[string]int{"latency": 400, "jitter": 300}, both, func() { time.Sleep(d) })
 		}, hold},
 	}
-	for _, d := range stops() {
+	for _, d := range stops {
 		list = append(list, fault{"a gateway stands still", func(s *system, chance *rand.Rand, d time.Duration) {
 			s.any(chance).still(d)
 		}, d})
@@ -75,7 +75,7 @@ func engineFaults() []fault {
 			s.engine.isolated(s.engine.leader(), func() { time.Sleep(d) })
 		}, hold},
 	}
-	for _, d := range stops() {
+	for _, d := range stops {
 		list = append(list, fault{"the leader stands still", func(s *system, _ *rand.Rand, d time.Duration) {
 			s.engine.servers[s.engine.leader()].still(d)
 		}, d})
@@ -83,13 +83,9 @@ func engineFaults() []fault {
 	return list
 }
 
-func stops() []time.Duration {
-	list := []time.Duration{time.Second, 10 * time.Second}
-	if *long {
-		list = append(list, 30*time.Second)
-	}
-	return list
-}
+// stops is how long processes stand still: briefly, until the engine takes a gateway
+// for gone, and long after.
+var stops = []time.Duration{time.Second, 10 * time.Second, 30 * time.Second}
 
 // happen has one fault after the other, and looks at what comes of it.
 func (s *system) happen(list []fault) {

@@ -5,7 +5,7 @@
 // that is built, and run.
 //
 //	go test .                       # some minutes
-//	go test . -timeout 1h -faults.long -faults.mix 20m
+//	go test . -timeout 1h -faults.mix 20m
 //	go test . -run Mix -faults.seed 17
 package faults
 
@@ -22,7 +22,6 @@ import (
 )
 
 var (
-	long = flag.Bool("faults.long", false, "stop processes for as long as 30 seconds, too")
 	mix  = flag.Duration("faults.mix", 25*time.Second, "how long faults are mixed at random")
 	seed = flag.Uint64("faults.seed", rand.Uint64(), "of the mixture")
 	race = flag.Bool("faults.race", false, "build Caddy with the race detector")
