@@ -83,8 +83,7 @@ func engineFaults() []fault {
 	return list
 }
 
-// stops is how long processes stand still: briefly, until the engine takes a gateway
-// for gone, and long after.
+// stops is how long processes stand still: less than max_staleness, and longer.
 var stops = []time.Duration{time.Second, 10 * time.Second, 30 * time.Second}
 
 // happen has one fault after the other, and looks at what comes of it.
