@@ -57,6 +57,33 @@ func (r *Record) AppendValue(b []byte) []byte {
 	return b
 }
 
+// AppendEntry appends a key and, behind its length as a uvarint, an encoded record or
+// nothing: so records follow one another in a message, and in a journal.
+func AppendEntry[T string | []byte](b []byte, key Key, value T) []byte {
+	k := key.Bytes()
+	b = append(b, k[:]...)
+	b = binary.AppendUvarint(b, uint64(len(value)))
+	return append(b, value...)
+}
+
+// CutEntry takes from the front of b what [AppendEntry] has appended; the error is
+// [ErrCorrupt].
+func CutEntry(b []byte) (key Key, value, rest []byte, err error) {
+	if len(b) < KeySize {
+		return key, nil, nil, fmt.Errorf("%w: a key that is cut off", ErrCorrupt)
+	}
+	if key, err = ParseKey(b[:KeySize]); err != nil {
+		return key, nil, nil, err
+	}
+	b = b[KeySize:]
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return key, nil, nil, fmt.Errorf("%w: a record that is cut off", ErrCorrupt)
+	}
+	end := size + int(n)
+	return key, b[size:end], b[end:], nil
+}
+
 func (r *Record) plain() bool {
 	return r.Effect == Refuse && r.Version == 0 && !r.Operator && r.Issuer == "" && r.Value == "" && r.IssuedBefore.IsZero()
 }

@@ -15,8 +15,7 @@ import (
 //	length     4 bytes, of the body
 //	number     8 bytes, one more than that of the frame before
 //	body       the length of the cursor and one as a uvarint, or 0 if there is
-//	           none; the cursor; and of each entry the key and, behind its length
-//	           as a uvarint, the value
+//	           none; the cursor; and each entry ([revocation.AppendEntry])
 //
 // in big-endian order. Whatever a crash leaves of one has no such checksum; nor has,
 // where the seed is a secret, what somebody has put into a value so that it looks like one.
@@ -41,10 +40,7 @@ func (f *frame) appendTo(b []byte, seed uint32) []byte {
 		b = append(b, f.cursor...)
 	}
 	for i := range f.entries {
-		key := f.entries[i].key.Bytes()
-		b = append(b, key[:]...)
-		b = binary.AppendUvarint(b, uint64(len(f.entries[i].value)))
-		b = append(b, f.entries[i].value...)
+		b = revocation.AppendEntry(b, f.entries[i].key, f.entries[i].value)
 	}
 	header := b[start:]
 	binary.BigEndian.PutUint32(header[4:], uint32(len(header)-frameHeader))
@@ -79,43 +75,21 @@ func frameAt(b []byte, seed uint32) (number uint64, body []byte, length int) {
 
 // parseBody reads the body of a frame.
 func parseBody(b []byte) (f frame, err error) {
-	cutOff := fmt.Errorf("%w: a frame of the journal is cut off", revocation.ErrCorrupt)
-	take := func(n uint64) (part []byte, ok bool) {
-		if n > uint64(len(b)) {
-			return nil, false
-		}
-		part, b = b[:n], b[n:]
-		return part, true
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size)+1 {
+		return f, fmt.Errorf("%w: the cursor in a frame of the journal is cut off", revocation.ErrCorrupt)
 	}
-	length := func() (n uint64, ok bool) {
-		n, size := binary.Uvarint(b)
-		b = b[max(0, size):]
-		return n, size > 0
+	if b = b[size:]; n > 0 {
+		f.cursor, b = bytes.Clone(b[:n-1]), b[n-1:]
 	}
-	n, ok := length()
-	if ok && n > 0 {
-		f.cursor, ok = take(n - 1)
-		f.cursor = bytes.Clone(f.cursor)
-	}
-	for ok && len(b) > 0 {
-		var key, value []byte
-		if key, ok = take(revocation.KeySize); !ok {
-			break
+	for len(b) > 0 {
+		var e entry
+		var value []byte
+		if e.key, value, b, err = revocation.CutEntry(b); err != nil {
+			return f, fmt.Errorf("a frame of the journal: %w", err)
 		}
-		if n, ok = length(); !ok {
-			break
-		}
-		if value, ok = take(n); !ok {
-			break
-		}
-		e := entry{value: string(value)}
-		if e.key, err = revocation.ParseKey(key); err != nil {
-			return f, err
-		}
+		e.value = string(value)
 		f.entries = append(f.entries, e)
-	}
-	if !ok {
-		return f, cutOff
 	}
 	return f, nil
 }

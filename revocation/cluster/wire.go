@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
@@ -25,10 +24,7 @@ func AppendRecords(b []byte, records []revocation.Record) []byte {
 
 func appendRecord(b []byte, r *revocation.Record) []byte {
 	var room [128]byte // for most
-	key, value := r.Key.Bytes(), r.AppendValue(room[:0])
-	b = append(b, key[:]...)
-	b = binary.AppendUvarint(b, uint64(len(value)))
-	return append(b, value...)
+	return revocation.AppendEntry(b, r.Key, r.AppendValue(room[:0]))
 }
 
 // ParseRecords reads what [AppendRecords] wrote; the error is [ErrForeign].
@@ -42,23 +38,15 @@ func ParseRecords(b []byte) ([]revocation.Record, error) {
 // appendParsed appends the records that follow one another in b.
 func appendParsed(records []revocation.Record, b []byte) ([]revocation.Record, error) {
 	for len(b) > 0 {
-		if len(b) < revocation.KeySize {
-			return nil, fmt.Errorf("%w: a key that is cut off", ErrForeign)
-		}
-		key, err := revocation.ParseKey(b[:revocation.KeySize])
+		key, value, rest, err := revocation.CutEntry(b)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrForeign, err)
 		}
-		b = b[revocation.KeySize:]
-		n, size := binary.Uvarint(b)
-		if size <= 0 || n > uint64(len(b)-size) {
-			return nil, fmt.Errorf("%w: a record that is cut off", ErrForeign)
-		}
-		r, err := revocation.ParseRecord(key, b[size:size+int(n)])
+		r, err := revocation.ParseRecord(key, value)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrForeign, err)
 		}
-		records, b = append(records, r), b[size+int(n):]
+		records, b = append(records, r), rest
 	}
 	return records, nil
 }
