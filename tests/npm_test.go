@@ -145,8 +145,8 @@ func runNode(t *testing.T, name string) *node {
 		t.Fatal(err)
 	}
 	n.in, n.out = json.NewEncoder(in), bufio.NewScanner(out)
-	// A script that hangs ends too, and whoever reads from it.
-	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	// A script that hangs ends too, and whoever reads from it. It may have much to do.
+	timer := time.AfterFunc(10*time.Minute, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() {
 		_ = in.Close() // which ends it
 		_, _ = io.Copy(io.Discard, out)

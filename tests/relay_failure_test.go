@@ -14,9 +14,10 @@ import (
 // A server that hangs holds no more than its share of requests, none of them
 // longer than the timeout, and nothing afterwards. The gate does not notice.
 func TestRelayToAServerThatHangs(t *testing.T) {
-	const crowd, places = 200, 128
+	t.Parallel()
+	const crowd, places, timeout = 200, 128, 8 * time.Second
 	server := newRelayServer(t, false)
-	c := start(t, strings.Replace(server.relaying("", ""), "timeout 1s", "timeout 3s", 1), newUpstream(t))
+	c := start(t, impatient(server.relaying("", ""), timeout.String()), newUpstream(t))
 	form := url.Values{"token": {strings.Repeat("x", 60<<10)}}
 	ask := func() int { return c.post(t, form, "backend", "backend-secret").status }
 	ask()
@@ -48,8 +49,10 @@ func TestRelayToAServerThatHangs(t *testing.T) {
 		t.Errorf("%d goroutines, before %d", n, goroutines)
 	}
 	wg.Wait()
-	if took := time.Since(began); took > 10*time.Second || server.asked.Load() != places {
-		t.Errorf("after %s: %d requests have reached the server", took, server.asked.Load())
+	// Who comes when the first have had their time may take their places.
+	took := time.Since(began)
+	if n := server.asked.Load(); took > 5*timeout || n > places*int64(took/timeout) {
+		t.Errorf("after %s: %d requests have reached the server", took, n)
 	}
 	http.DefaultClient.CloseIdleConnections()
 	eventually(t, func() error {
@@ -77,6 +80,8 @@ func TestRelayReloads(t *testing.T) {
 	config := server.relaying("", "")
 	c := start(t, config, newUpstream(t))
 	crowd := newCrowd(t, c, 1)
+	// A connection that stays may go on to be answered by the configuration before.
+	crowd.client.Transport.(*http.Transport).DisableKeepAlives = true
 	crowd.persist()
 	ask := func() {
 		t.Helper()

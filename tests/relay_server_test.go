@@ -135,7 +135,8 @@ func bytesThen(text string, reset bool) http.HandlerFunc {
 }
 
 // relaying is a Caddyfile with a relay to the server. OPTIONS and RELAY stand
-// for further lines of the directive and of relay.
+// for further lines of the directive and of relay. The server has longer to answer
+// than a busy machine takes; see impatient.
 func (s *relayServer) relaying(options, relay string) string {
 	return strings.NewReplacer("SERVER", s.URL, "OPTIONS", options, "RELAY", relay).Replace(`
 {
@@ -153,11 +154,16 @@ http://localhost:PORT {
 		rate_limit 1000000 1s
 		OPTIONS
 		relay SERVER/oauth/revoke {
-			timeout 1s
+			timeout 20s
 			RELAY
 		}
 	}
 	reverse_proxy UPSTREAM
 }
 `)
+}
+
+// impatient is such a Caddyfile for a server that is not going to answer.
+func impatient(relaying, timeout string) string {
+	return strings.Replace(relaying, "timeout 20s", "timeout "+timeout, 1)
 }

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -142,9 +143,14 @@ func TestRelayAnswers(t *testing.T) {
 	} {
 		t.Run(profile, func(t *testing.T) {
 			server, up := newRelayServer(t, false), newUpstream(t)
-			c := start(t, server.relaying("profile "+profile, ""), up)
+			config := server.relaying("profile "+profile, "")
+			patient, waitsOneSecond := start(t, config, up), start(t, impatient(config, "1s"), up)
 			for _, test := range relayAnswers {
 				t.Run(test.name, func(t *testing.T) {
+					c := patient
+					if test.silence {
+						c = waitsOneSecond
+					}
 					server.answers(test.answer)
 					token, want, gate := newToken(), test.status, http.StatusOK
 					switch {
@@ -174,8 +180,10 @@ func TestRelayAnswers(t *testing.T) {
 					}
 				})
 			}
-			if strings.Contains(c.logs.String(), "opaque-") {
-				t.Error("a token stands in the log")
+			for _, c := range []*caddy{patient, waitsOneSecond} {
+				if strings.Contains(c.logs.String(), "opaque-") {
+					t.Error("a token stands in the log")
+				}
 			}
 		})
 	}
@@ -250,9 +258,12 @@ func TestRelayTLS(t *testing.T) {
 	if a := c.post(t, form, "backend", "backend-secret"); a.status != http.StatusBadGateway || server.asked.Load() != 0 {
 		t.Errorf("not trusted: %d %s", a.status, a.body)
 	}
-	if !strings.Contains(c.logs.String(), "certificate") {
-		t.Error("the log does not say why")
-	}
+	eventually(t, func() error { // what Caddy prints is read beside its answers
+		if !strings.Contains(c.logs.String(), "certificate") {
+			return errors.New("the log does not say why")
+		}
+		return nil
+	})
 	trusting := server.relaying("", "transport http {\ntls_trust_pool file "+server.trust(t)+"\n}")
 	if err := c.reload(trusting); err != nil {
 		t.Fatal(err)
@@ -264,7 +275,7 @@ func TestRelayTLS(t *testing.T) {
 			t.Fatalf("trusted: %d %s", a.status, a.body)
 		}
 	}
-	if n := server.opened.Load() - opened; n != 1 {
+	if n := server.opened.Load() - opened; n > fewConnections {
 		t.Errorf("%d connections", n)
 	}
 }
@@ -276,7 +287,12 @@ func TestRelayReusesConnections(t *testing.T) {
 		server.answers(says([]int{200, 400, 204}[i%3], ""))
 		c.post(t, url.Values{"token": {"t"}}, "backend", "backend-secret")
 	}
-	if server.asked.Load() != 60 || server.opened.Load() != 1 {
+	if server.asked.Load() != 60 || server.opened.Load() > fewConnections {
 		t.Errorf("%d requests, %d connections", server.asked.Load(), server.opened.Load())
 	}
 }
+
+// fewConnections are those that dozens of requests may need, one after the other. One
+// would do; but net/http gives up a connection whose answer comes more than 50 ms
+// before it has noticed that the request was sent, as it can on a busy machine.
+const fewConnections = 4

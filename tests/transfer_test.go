@@ -150,7 +150,7 @@ func TestImportsAtOnce(t *testing.T) {
 			for i := range 3000 {
 				_, _ = fmt.Fprintf(&lines, `{"token":"import-%d-%d"}`+"\n", n%3, i)
 			}
-			for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+			for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); {
 				got := a.importBody(t, "", inLines, lines.String())
 				if got.status == http.StatusOK {
 					return

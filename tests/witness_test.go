@@ -126,7 +126,8 @@ func (c *caddy) ask() {
 	if c.cmd == nil || !c.served || !c.hasAdmin || c.logs.say("shutting down apps") {
 		return
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	// The endpoint of a configuration before may have accepted a connection as it ended.
+	client := &http.Client{Transport: persistent{&http.Transport{DisableKeepAlives: true}}, Timeout: time.Minute}
 	for _, path := range slices.Concat(adminPaths, mayFail) {
 		response, err := client.Get("http://" + c.admin + path)
 		if err != nil {

@@ -1,7 +1,10 @@
 package faults
 
 import (
+	"errors"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -26,6 +29,7 @@ const (
 func (s *system) begin() {
 	s.traffic.end = make(chan struct{})
 	s.traffic.workers.Go(s.watchClock)
+	s.watchDisk()
 }
 
 // attend lets traffic come to a gateway.
@@ -87,4 +91,25 @@ func (s *system) watchClock() {
 		}
 		before = now
 	}
+}
+
+// watchDisk makes something durable again and again. What takes as long as that
+// holds up servers and gateways, too, however much time there is otherwise.
+func (s *system) watchDisk() {
+	s.t.Helper()
+	file, err := os.Create(filepath.Join(s.dir, "disk"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.close = append(s.close, func() { _ = file.Close() })
+	s.traffic.keep(reportEvery, func() {
+		before := s.written.Now()
+		_, err := file.WriteAt([]byte{0}, 0)
+		if err := errors.Join(err, file.Sync()); err != nil {
+			s.t.Error(err)
+		}
+		if now := s.written.Now(); now-before > stalled {
+			s.written.Add(history.Event{Kind: history.Stall, Begin: before, End: now})
+		}
+	})
 }

@@ -22,7 +22,7 @@ func TestFaults(t *testing.T) {
 	for _, command := range [][]string{
 		{"vet", "./..."},
 		{"test", "-count=1", "-json", "./history"},
-		append([]string{"test", "-count=1", "-json", "-timeout=9m", "-parallel=4", "."}, flags...),
+		append([]string{"test", "-count=1", "-json", "-timeout=20m", "-parallel=4", "."}, flags...),
 	} {
 		cmd := exec.Command("go", command...)
 		cmd.Dir = "../faults"

@@ -47,7 +47,7 @@ func TestAlertsOfACaddy(t *testing.T) {
 		if missing := scrapes.missing(expr); len(missing) > 0 {
 			t.Errorf("%s: there is no %s", rule.Alert, strings.Join(missing, ", no "))
 		}
-		if len(scrapes.query(t, rule.Expr, now)) > 0 {
+		if len(scrapes.query(t, rule.Expr, now)) > 0 && !slices.Contains(ofSpeed, rule.Alert) {
 			alerts = append(alerts, rule.Alert)
 		}
 	}
@@ -55,6 +55,10 @@ func TestAlertsOfACaddy(t *testing.T) {
 		t.Errorf("%q are true, want %q", got, want)
 	}
 }
+
+// ofSpeed are the rules that are true where the machine of the test, or its disk, has
+// been slow, as it may be. TestAlertsFire says when else.
+var ofSpeed = []string{"TokenRevocationStoreSlow", "TokenRevocationClusterSlow"}
 
 // expectedAlerts names the rules that are true of the scrapes.
 const expectedAlerts = "ALERTS"

@@ -38,7 +38,7 @@ const (
 	// Loss is that the engine lost what it had acknowledged from Begin to Turn, or all
 	// of it; at the End all gateways have given back what they know.
 	Loss Kind = "loss"
-	// Stall is that this machine had no time for whoever keeps the history.
+	// Stall is that this machine, or its disk, had no time for whoever keeps the history.
 	Stall Kind = "stall"
 	// Settled is that from Begin to End all Gateways were asked with all tokens: what
 	// was acknowledged is refused by all of them, and what nobody revoked passes.
