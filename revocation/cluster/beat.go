@@ -29,7 +29,7 @@ func (r *receiver) keepBeating() {
 	for beat := rand.Uint64(); ; beat++ {
 		began := r.node.elapsed()
 		err := r.beat(r.ctx, beat)
-		wait := min(max(options.Beat, unhurried*(r.node.elapsed()-began)), options.Silence/3)
+		wait := min(max(options.Beat, unhurried*(r.node.elapsed()-began)), options.Pause)
 		if err != nil {
 			wait /= 4
 		} else {
@@ -50,8 +50,8 @@ func (r *receiver) keepBeating() {
 }
 
 // unhurried is how many times as long as a heartbeat takes the time to the next is at
-// least, up to a third of Options.Silence: an engine that is slow is not kept so by the
-// heartbeats of many nodes.
+// least, up to Options.Pause: an engine that is slow is not kept so by the heartbeats of
+// many nodes.
 const unhurried = 8
 
 // silent is why a Sync of which nothing came has ended: also that the last

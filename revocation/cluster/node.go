@@ -16,6 +16,10 @@ import (
 type Options struct {
 	// Beat is how often a heartbeat is sent; 0 is a second.
 	Beat time.Duration
+	// Pause bounds the time from one heartbeat to the next where the engine is slow, which
+	// else is eight times as long as a heartbeat takes to be sent; 0 is a third of Silence,
+	// and that is the most.
+	Pause time.Duration
 	// Silence is how long a Sync may deliver nothing, not even the node's own
 	// heartbeat, before it is ended and begun anew; 0 is ten beats.
 	Silence time.Duration
@@ -52,6 +56,9 @@ func (o *Options) setDefaults() {
 		if *option.value <= 0 {
 			*option.value = option.initial
 		}
+	}
+	if o.Pause <= 0 || o.Pause > o.Silence/3 {
+		o.Pause = o.Silence / 3
 	}
 	if o.Owed <= 0 {
 		o.Owed = 1 << 16
