@@ -87,7 +87,7 @@ func TestAdminWhileStarting(t *testing.T) {
 		}
 		return nil
 	})
-	holder.kill(syscall.SIGTERM)
+	holder.kill(syscall.SIGKILL) // at once: the other waits for five seconds only
 	if err := <-started; err != nil {
 		t.Fatal(err)
 	}

@@ -321,7 +321,7 @@ func TestAssertionKeys(t *testing.T) {
 	a.present("a known key while the host is down", a.signed("remote", "second", nil), success)
 
 	publish(t, file, keySet(t, "second", "RSA"))
-	waitFor(t, 10*time.Second, func() error {
+	eventually(t, func() error {
 		answer := a.send(t, a.up, revocationRequest{header: elsewhere(), token: newToken(), body: assertionForm(a.signed("file", "second", nil))})
 		if answer.status != http.StatusOK {
 			return fmt.Errorf("the new key in the file: %d %s", answer.status, answer.body)

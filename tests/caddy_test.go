@@ -206,7 +206,7 @@ func (c *caddy) tryLaunch(caddyfile string) error {
 		_ = cmd.Wait()
 		close(ended)
 	}(c.cmd, c.ended)
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		select {
 		case <-c.ended:
 			return fmt.Errorf("Caddy ended: %s", c.cmd.ProcessState)
@@ -239,7 +239,7 @@ func (c *caddy) kill(signal os.Signal) {
 	_ = c.cmd.Process.Signal(signal)
 	select {
 	case <-c.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Errorf("Caddy did not end after %s", signal)
 		_ = c.cmd.Process.Kill()
 		<-c.ended
@@ -252,7 +252,7 @@ func (c *caddy) kill(signal os.Signal) {
 // process that is started meanwhile would have the listener too, for a moment.
 var nextPort = func() *atomic.Int64 {
 	var n atomic.Int64
-	n.Store(int64(15000 + rand.IntN(10000)))
+	n.Store(int64(15000 + rand.IntN(9000)))
 	return &n
 }()
 

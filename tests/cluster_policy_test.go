@@ -246,5 +246,5 @@ func TestClusterPassword(t *testing.T) {
 	if err := c.reload(config); err != nil {
 		t.Fatal(err)
 	}
-	c.wants(t, http.StatusOK, named("alive"))
+	c.soon(t, named("alive"), http.StatusOK)
 }

@@ -19,7 +19,8 @@ func TestClusterReload(t *testing.T) {
 	var wrong complaints
 	up := newUpstream(t)
 	up.handle = watchful(&wrong)
-	alone, one, two := siteWith(), clustered(n.url, ""), clustered(n.url+" {\n\t\t\tstream OTHER\n\t\t\tprefix other\n\t\t}", "")
+	alone, one := siteWith(), patient(clustered(n.url, ""))
+	two := strings.Replace(one, n.url, n.url+" {\n\t\t\tstream OTHER\n\t\t\tprefix other\n\t\t}", 1)
 	c, inOne, inTwo := start(t, alone, up), start(t, one, up), start(t, two, up)
 	for _, other := range []*caddy{inOne, inTwo} {
 		other.levelled(t)
@@ -114,7 +115,7 @@ func TestClusterFileLost(t *testing.T) {
 // that it never passes; then it waits until others do.
 func (c *caddy) neverPasses(t *testing.T, revoked string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
+	for deadline := time.Now().Add(40 * time.Second); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
 		switch a := c.bearer(t, revoked); a.status {
 		case http.StatusUnauthorized:
 			c.levelled(t)
@@ -128,7 +129,7 @@ func (c *caddy) neverPasses(t *testing.T, revoked string) {
 }
 
 func memoryConfig(url string) string {
-	return strings.Replace(clustered(url, ""), "store bolt STORE", "store memory", 1)
+	return strings.Replace(patient(clustered(url, "")), "store bolt STORE", "store memory", 1)
 }
 
 // A gateway without a disk keeps nothing on one, promises nothing without its cluster,

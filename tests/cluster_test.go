@@ -18,6 +18,12 @@ func clustered(url, more string) string {
 		`+more, 1)
 }
 
+// patient is such a Caddyfile for a test of something else than staleness: a machine that
+// is busy, or stands still for a moment, makes no gateway of it stale.
+func patient(config string) string {
+	return strings.Replace(config, "max_staleness 3s", "max_staleness 1m", 1)
+}
+
 // gateways are Caddys that share one denylist, each before the same API.
 func gateways(t *testing.T, n int, url, more string) (list []*caddy) {
 	t.Helper()

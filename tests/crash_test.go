@@ -26,7 +26,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		all = append(all, k)
 		var next, acknowledged atomic.Int64
 		enough := make(chan struct{})
-		killAt := int64(20 + round*(revocations-50)/rounds)
+		killAt := int64(20 + round*(revocations-300)/rounds) // with enough to come, however late it is killed
 		var wg sync.WaitGroup
 		for range goroutines {
 			wg.Go(func() {

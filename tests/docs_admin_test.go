@@ -50,7 +50,7 @@ func TestAdminPage(t *testing.T) {
 func runDoc(t *testing.T, dir, text string, block *docBlock) string {
 	t.Helper()
 	cmd := exec.Command("bash", "-euo", "pipefail", "-c", text)
-	cmd.Dir, cmd.WaitDelay = dir, time.Second
+	cmd.Dir, cmd.WaitDelay = dir, 10*time.Second
 	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	out, err := cmd.Output()

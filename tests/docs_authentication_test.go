@@ -191,7 +191,7 @@ func (d *docCaddy) gate(t *testing.T, token string, status int) {
 
 // command runs a command of the page.
 func (d *docCaddy) command(t *testing.T, block docBlock, cmd *exec.Cmd, token string) {
-	cmd.Dir, cmd.WaitDelay = d.work, time.Second
+	cmd.Dir, cmd.WaitDelay = d.work, 10*time.Second
 	cmd.Env = append(d.caddy.command().Env,
 		"PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"),
 		"TOKEN="+token, "CURL_CA_BUNDLE="+d.root, "NODE_EXTRA_CA_CERTS="+d.root)

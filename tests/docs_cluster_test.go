@@ -170,7 +170,8 @@ func (p *clusterPage) launch(caddyfile string) {
 var clusterPageSleep = regexp.MustCompile(`^sleep \d+; `)
 
 // run runs the commands of a block and compares what they print. What the page has
-// to wait for, this tries until it is so.
+// to wait for, this tries until it is so, and what changes nothing: such as readiness
+// that a busy machine takes from a gateway for a moment.
 func (p *clusterPage) run(block docBlock) (commands int) {
 	p.t.Helper()
 	texts := strings.NewReplacer(append(p.texts, "for n in 1 2", "for n in "+p.gateways[0].url[17:]+" "+p.gateways[1].url[17:], "gateway$n:8080", "localhost:$n")...)
@@ -188,7 +189,7 @@ func (p *clusterPage) run(block docBlock) (commands int) {
 		command, waits := strings.CutPrefix(clusterPageSleep.ReplaceAllString(command, "sleep; "), "sleep; ")
 		try := func() error {
 			cmd := exec.Command("bash", "-c", texts.Replace(command))
-			cmd.Dir, cmd.WaitDelay = p.dir, time.Second
+			cmd.Dir, cmd.WaitDelay = p.dir, 10*time.Second
 			cmd.Env = append(p.gateways[0].command().Env, "PATH="+p.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			out, err := cmd.Output()
 			if got, want := p.steady(string(out)), p.steady(want); err != nil || got != want {
@@ -196,7 +197,7 @@ func (p *clusterPage) run(block docBlock) (commands int) {
 			}
 			return nil
 		}
-		if waits {
+		if waits || !strings.Contains(command, "/token/revocation") {
 			eventually(p.t, try)
 		} else if err := try(); err != nil {
 			p.t.Error(err)

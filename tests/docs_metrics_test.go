@@ -172,7 +172,7 @@ func TestMetricsPage(t *testing.T) {
 	}
 	for _, block := range commands {
 		cmd := exec.Command("bash", "-euo", "pipefail", "-c", texts.Replace(block.text))
-		cmd.WaitDelay = time.Second
+		cmd.WaitDelay = 10 * time.Second
 		timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 		out, err := cmd.CombinedOutput()
 		timer.Stop()

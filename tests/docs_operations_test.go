@@ -77,7 +77,7 @@ func operationsDirectory(t *testing.T) string {
 func operationsRun(t *testing.T, c *caddy, work, command string) string {
 	t.Helper()
 	cmd := exec.Command("bash", "-c", "exec 2>&1; "+command)
-	cmd.Dir, cmd.Env, cmd.WaitDelay = work, c.command().Env, time.Second
+	cmd.Dir, cmd.Env, cmd.WaitDelay = work, c.command().Env, 10*time.Second
 	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	out, err := cmd.Output()

@@ -52,7 +52,7 @@ func TestIntrospectionAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			up, as := newUpstream(t), newAuthority(t)
-			c := judged(t, up, introspected(as, "timeout 500ms"))
+			c := judged(t, up, introspected(as, "timeout 3s"))
 			token := as.knows(newToken(), `{"active":true,"client_id":"backend"}`)
 			as.breaks(fault)
 			c.try(t, up, revocationRequest{token: token, want: unavailable})

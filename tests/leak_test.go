@@ -15,13 +15,14 @@ func TestReloadsLeakNothing(t *testing.T) {
 	t.Parallel()
 	c := start(t, siteWith(), newUpstream(t))
 	other := strings.Replace(siteWith(), "STORE", "STORE.other", 1)
+	crowd := newCrowd(t, c, 1)
 	reload := func(config string) {
 		t.Helper()
 		if err := c.reload(config); err != nil {
 			t.Fatal(err)
 		}
+		crowd.client.CloseIdleConnections() // of the configuration before
 	}
-	crowd := newCrowd(t, c, 1)
 	ask := func() {
 		t.Helper()
 		if status, err := crowd.revoke(named("some")); err != nil || status != http.StatusOK {
@@ -77,10 +78,11 @@ func (c *caddy) files(t *testing.T) int {
 	return len(files)
 }
 
-// eventually tries until a check succeeds.
+// eventually tries until a check succeeds, for several times as long as it takes on a
+// machine that is busy.
 func eventually(t *testing.T, check func() error) {
 	t.Helper()
-	waitFor(t, 20*time.Second, check)
+	waitFor(t, 40*time.Second, check)
 }
 
 func waitFor(t *testing.T, bound time.Duration, check func() error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"syscall"
 	"time"
@@ -15,7 +16,7 @@ import (
 
 // reload loads another Caddyfile through the admin endpoint, which the running
 // one must have at ADMIN. Whether that succeeds or not, one configuration alone
-// serves at PORT afterwards.
+// serves at each of its ports afterwards.
 func (c *caddy) reload(caddyfile string) error {
 	body := bytes.NewBufferString(c.names.Replace(c.given(caddyfile)))
 	request, err := http.NewRequest(http.MethodPost, "http://"+c.admin+"/load", body)
@@ -50,26 +51,47 @@ func (c *caddy) reload(caddyfile string) error {
 	return settled
 }
 
-// settle waits until one configuration alone serves at PORT. Each listens there by
-// itself, and Caddy answers a reload a moment before the former one has let go: it
-// accepts connections until then, and breaks those whose request comes later.
+var portInText = regexp.MustCompile(`:(\d{4,5})\b`)
+
+// settle waits until one configuration alone serves at PORT, at ADMIN and wherever else
+// a configuration has said. Each listens there by itself, and Caddy answers a reload a
+// moment before the former one has let go of all: it accepts connections until then,
+// and breaks those whose request comes later.
 func (c *caddy) settle() error {
 	defer http.DefaultClient.CloseIdleConnections() // of the configuration before
-	port, err := strconv.ParseUint(c.names.Replace("PORT"), 10, 16)
-	if err != nil {
-		return err
-	}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		serving, err := listeners(uint16(port))
+	c.mu.Lock()
+	texts := c.names.Replace(":PORT ADMIN ") + string(c.texts)
+	c.mu.Unlock()
+	settled := map[string]bool{}
+	for _, found := range portInText.FindAllStringSubmatch(texts, -1) {
+		if settled[found[1]] {
+			continue
+		}
+		settled[found[1]] = true
+		port, err := strconv.ParseUint(found[1], 10, 16)
+		if err == nil {
+			err = servesAlone(uint16(port))
+		}
 		if errors.Is(err, errors.ErrUnsupported) {
 			return c.responds()
 		}
-		if err != nil || serving <= 1 {
+		if err != nil {
 			return err
 		}
-		<-time.After(time.Millisecond)
 	}
-	return errors.New("two configurations serve for 20 seconds after a reload")
+	return nil
+}
+
+// servesAlone waits until no more than one listens at a port.
+func servesAlone(port uint16) error {
+	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(time.Millisecond) {
+		switch serving, err := listeners(port); {
+		case err != nil || serving <= 1:
+			return err
+		case time.Now().After(deadline):
+			return fmt.Errorf("two configurations serve at %d for 20 seconds after a reload", port)
+		}
+	}
 }
 
 // responds waits until PORT answers where nothing says who listens there: the
