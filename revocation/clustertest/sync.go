@@ -101,9 +101,9 @@ func (s *syncing) Note(note []byte) error {
 }
 
 // reachesEnd waits until all has been delivered that the feed has now, and says
-// whether that came.
-func (s *syncing) reachesEnd() bool {
-	ctx, cancel := s.f.brief()
+// whether that came, in a time.
+func (s *syncing) reachesEnd(within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(s.f.Context(), within)
 	defer cancel()
 	beat := rand.Uint64()
 	sent := false
@@ -133,7 +133,7 @@ func (s *syncing) has(beat uint64) bool {
 // mustReachEnd is reachesEnd where nothing is in the way.
 func (s *syncing) mustReachEnd() {
 	s.f.Helper()
-	if !s.reachesEnd() {
+	if !s.reachesEnd(patience) {
 		select {
 		case <-s.ended:
 			s.f.Fatalf("the sync ended: %v", s.err)
