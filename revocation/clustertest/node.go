@@ -95,8 +95,9 @@ func (n *node) join() {
 	if err != nil {
 		n.f.Fatal(err)
 	}
+	silence := min(max(3*time.Second, 2*n.settle), 10*time.Second)
 	n.Node = cluster.Join(n.list, engine, cluster.Options{
-		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: n.spread,
+		Beat: 50 * time.Millisecond, Silence: silence, Retry: 300 * time.Millisecond, Spread: n.spread,
 		Settle: n.settle, Owed: maxOwed,
 	})
 }
@@ -118,6 +119,11 @@ func (n *node) close() {
 // isLevel waits until the node knows all that the cluster knows now.
 func (n *node) isLevel() {
 	n.f.Helper()
+	defer func() {
+		if n.f.Failed() {
+			n.f.Logf("the node is %+v", n.State())
+		}
+	}()
 	asked := time.Now()
 	n.f.eventually("the node is level", func() bool {
 		since := time.Since(asked) // before the state, or word of before could count

@@ -92,6 +92,11 @@ func levelNodes(t testing.TB, count int, c Config) (nodes []*node) {
 
 func (n *node) isLevel() {
 	n.t.Helper()
+	defer func() {
+		if n.t.Failed() {
+			n.t.Logf("the node is %+v", n.State())
+		}
+	}()
 	asked := time.Now()
 	eventually(n.t, "the node is level", func() bool {
 		since := time.Since(asked) // before the state, or word of before could count

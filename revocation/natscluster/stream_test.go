@@ -415,7 +415,8 @@ func TestSubjectDeleteMarkers(t *testing.T) {
 	p := newPlace(t, nil)
 	js := operator(t, p.server.ClientURL())
 	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
-		Name: DefaultStream, Subjects: []string{DefaultPrefix + ".>"}, AllowMsgTTL: true, SubjectDeleteMarkerTTL: time.Minute,
+		Name: DefaultStream, Subjects: []string{DefaultPrefix + ".>"}, AllowMsgTTL: true,
+		SubjectDeleteMarkerTTL: 5 * time.Second, // to be seen; and so long messages live at least
 	})
 	check(t, err)
 	c := p.config()
