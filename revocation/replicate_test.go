@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
@@ -19,6 +20,10 @@ func (f *fixture) published(ctx context.Context, records []revocation.Record) er
 // What is decided on here is published, once, and stored once; what is received, or
 // loaded, is not published.
 func TestJoin(t *testing.T) {
+	synctest.Test(t, join) // where a slow disk does not make it late
+}
+
+func join(t *testing.T) {
 	f := newFixture(t)
 	f.revoke(record(1, time.Hour))
 	var published []revocation.Record
@@ -246,6 +251,10 @@ func TestOutweighed(t *testing.T) {
 
 // What is decided on in no cluster makes the cursor void, as no cluster has it.
 func TestDecidedAlone(t *testing.T) {
+	synctest.Test(t, decidedAlone) // where a slow disk does not make it late
+}
+
+func decidedAlone(t *testing.T) {
 	f := newFixture(t)
 	wants := func(want string) {
 		t.Helper()

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -109,7 +110,11 @@ func TestBurstIsMoved(t *testing.T) {
 	for batch := range slices.Chunk(list, limits.batch) {
 		mustPutLazily(t, s, nil, batch...)
 	}
-	until(func() bool { return !s.hasLate() && !s.recent.isMoving() })
+	until(func() bool {
+		s.writing.Lock() // or it could be between one move and the next
+		defer s.writing.Unlock()
+		return !s.journal.isLate() && !s.recent.isMoving()
+	})
 	if n := s.recent.len(); n >= limits.grown {
 		t.Errorf("%d records are still in memory", n)
 	}
@@ -131,16 +136,36 @@ func TestPutBesideMove(t *testing.T) {
 	s = mustOpenWith(t, path, limits{batch: 10, late: 10, recent: 1 << 20, grown: 1, worth: 1, least: 1, most: 1})
 	until(func() bool { return inPlace(t, s) > 0 })
 	for i := range 100 {
-		before := commits(t, s)
-		mustPut(t, s, record(5000+i))
-		if n := commits(t, s) - before; n > 4 {
-			t.Errorf("a Put waited for %d steps", n-1)
+		s.writing.Lock() // no step is taken between the look and the Put, or until this test goes on
+		before, err := s.transaction()
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken := 0
+		p := queue(takenContext{t.Context(), func() { taken, _ = s.transaction() }}, t, s, record(5000+i))
+		s.writing.Unlock()
+		if err := <-p.result; err != nil {
+			t.Fatalf("Put: %v", err)
+		}
+		if n := taken - before; n > 3 {
+			t.Errorf("a Put waited for %d steps", n)
 		}
 	}
 	if !s.recent.isMoving() {
 		t.Error("nothing was moved meanwhile")
 	}
 	wants(t, s, records(5100)...)
+}
+
+// takenContext tells when the committer takes a put.
+type takenContext struct {
+	context.Context
+	taken func()
+}
+
+func (c takenContext) Err() error {
+	c.taken()
+	return nil
 }
 
 // What is late has to be in the file before it is moved: else a crash in the middle

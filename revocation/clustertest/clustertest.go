@@ -3,7 +3,6 @@
 package clustertest
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
@@ -130,7 +129,7 @@ func (f *fixture) ready(engine cluster.Engine) {
 	f.eventually("the engine works", func() bool {
 		s := f.follow(engine, nil)
 		defer s.stop()
-		return s.reachesEnd()
+		return s.reachesEnd(briefly)
 	})
 }
 
@@ -159,7 +158,9 @@ func (f *fixture) save() (restore func()) {
 	return restore
 }
 
-const patience = 30 * time.Second // the machine may be slow
+// patience is for how long something is waited for that has to come: the machine may be
+// slow.
+const patience = time.Minute
 
 // eventually waits until something is so.
 func (f *fixture) eventually(what string, so func() bool) {
@@ -171,10 +172,8 @@ func (f *fixture) eventually(what string, so func() bool) {
 	}
 }
 
-// brief is a context that ends soon.
-func (f *fixture) brief() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(f.Context(), 3*time.Second)
-}
+// briefly is for how long something is waited for that is tried again.
+const briefly = 5 * time.Second
 
 func key(i int) revocation.Key {
 	return revocation.Key{

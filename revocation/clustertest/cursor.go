@@ -102,10 +102,11 @@ func foreign(f *fixture) {
 // end: whatever that is taken for, nothing that followed is left out.
 func ended(f *fixture) {
 	engine := f.open()
-	short := record(1)
-	short.Expires = time.Now().Truncate(time.Second).Add(time.Second)
-	f.apply(engine, short)
 	s := f.follow(engine, nil)
+	s.mustReachEnd()
+	short := record(1)
+	short.Expires = time.Now().Truncate(time.Second).Add(2 * time.Second)
+	f.apply(engine, short)
 	s.wants(short)
 	cursor := s.cursor()
 	s.stop()

@@ -193,10 +193,8 @@ func slowReceiver(f *fixture) {
 	}
 	f.apply(engine, records(1500, 20_000)...)
 	f.eventually("all comes", func() bool {
-		select {
-		case <-s.ended:
+		if s.hasEnded() {
 			f.Fatalf("the sync ended: %v", s.err)
-		default:
 		}
 		return s.state().lacks(records(0, 20_000)...) == 0
 	})
@@ -252,14 +250,7 @@ func receiverError(f *fixture) {
 	engine := f.open()
 	s := f.followWith(engine, nil, func([]revocation.Record) error { return errReceiver })
 	f.apply(engine, record(1))
-	f.eventually("the sync ends", func() bool {
-		select {
-		case <-s.ended:
-			return true
-		default:
-			return false
-		}
-	})
+	f.eventually("the sync ends", s.hasEnded)
 	if !errors.Is(s.err, errReceiver) {
 		f.Errorf("Sync = %v; want the receiver's error", s.err)
 	}

@@ -71,7 +71,6 @@ func (f *fixture) following(r revocation.Record) []*node {
 // by then, also what it found to be so already, of another node and a moment ago.
 func nodesAnswered(f *fixture) {
 	nodes := f.nodes(2)
-	decision := revocation.Decision{By: "operator"}
 	for i := range 20 {
 		r := record(i)
 		one, other := nodes[i%2], nodes[1-i%2]
@@ -84,18 +83,12 @@ func nodesAnswered(f *fixture) {
 		one.revoke(r)
 		wants(one, revocation.Refuse)
 		f.wants(nodes, r)
-		if _, err := other.list.Enforce(f.Context(), r.Key, decision); err != nil {
-			f.Fatalf("Enforce: %v", err)
-		}
+		other.enforce(r.Key)
 		wants(other, revocation.Refuse)
-		if _, err := one.list.Restore(f.Context(), r.Key, decision); err != nil {
-			f.Fatalf("Restore: %v", err)
-		}
+		one.restore(r.Key)
 		wants(one, revocation.Restored)
 		f.eventually("what was restored passes", func() bool { return other.check(r) == revocation.Clear })
-		if _, err := other.list.Restore(f.Context(), r.Key, decision); err != nil {
-			f.Fatalf("Restore: %v", err)
-		}
+		other.restore(r.Key)
 		wants(other, revocation.Restored)
 	}
 }

@@ -95,8 +95,9 @@ func (n *node) join() {
 	if err != nil {
 		n.f.Fatal(err)
 	}
+	silence := min(max(3*time.Second, 2*n.settle), 10*time.Second)
 	n.Node = cluster.Join(n.list, engine, cluster.Options{
-		Beat: 50 * time.Millisecond, Silence: 3 * time.Second, Retry: 300 * time.Millisecond, Spread: n.spread,
+		Beat: 50 * time.Millisecond, Silence: silence, Retry: 300 * time.Millisecond, Spread: n.spread,
 		Settle: n.settle, Owed: maxOwed,
 	})
 }
@@ -118,10 +119,16 @@ func (n *node) close() {
 // isLevel waits until the node knows all that the cluster knows now.
 func (n *node) isLevel() {
 	n.f.Helper()
+	defer func() {
+		if n.f.Failed() {
+			n.f.Logf("the node is %+v", n.State())
+		}
+	}()
 	asked := time.Now()
 	n.f.eventually("the node is level", func() bool {
+		since := time.Since(asked) // before the state, or word of before could count
 		s := n.State()
-		return s.Level && s.Word && s.Staleness < time.Since(asked)
+		return s.Level && s.Word && s.Staleness < since
 	})
 }
 
@@ -150,19 +157,39 @@ func (n *node) knows(list ...revocation.Record) bool {
 	return !slices.ContainsFunc(list, func(r revocation.Record) bool { return n.check(r) != revocation.Revoked })
 }
 
-// revoke has to succeed, if not at once where the machine is slow.
-func (n *node) revoke(list ...revocation.Record) {
-	n.f.Helper()
-	var err error
+// tryAgain has a node decide something, which succeeds, if not at once where the machine
+// is slow.
+func tryAgain(decide func() error) (err error) {
 	for range 10 {
-		if err = n.list.Revoke(n.f.Context(), list...); !errors.Is(err, context.DeadlineExceeded) {
+		if err = decide(); !errors.Is(err, context.DeadlineExceeded) {
 			break
 		}
 	}
-	if err != nil {
+	return err
+}
+
+func (n *node) revoke(list ...revocation.Record) {
+	n.f.Helper()
+	if err := tryAgain(func() error { return n.list.Revoke(n.f.Context(), list...) }); err != nil {
 		n.f.Fatalf("Revoke: %v", err)
 	}
 }
+
+func (n *node) restore(key revocation.Key) {
+	n.f.Helper()
+	if err := tryAgain(func() error { _, err := n.list.Restore(n.f.Context(), key, operator); return err }); err != nil {
+		n.f.Fatalf("Restore: %v", err)
+	}
+}
+
+func (n *node) enforce(key revocation.Key) {
+	n.f.Helper()
+	if err := tryAgain(func() error { _, err := n.list.Enforce(n.f.Context(), key, operator); return err }); err != nil {
+		n.f.Fatalf("Enforce: %v", err)
+	}
+}
+
+var operator = revocation.Decision{By: "operator"}
 
 // wants waits until all nodes refuse all records.
 func (f *fixture) wants(nodes []*node, list ...revocation.Record) {

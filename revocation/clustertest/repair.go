@@ -51,7 +51,7 @@ func (f *fixture) madeWhole(nodes []*node, list ...revocation.Record) {
 	f.eventually("the engine is whole", func() bool {
 		s := f.follow(engine, nil)
 		defer s.stop()
-		return s.reachesEnd() && s.state().lacks(list...) == 0
+		return s.reachesEnd(briefly) && s.state().lacks(list...) == 0
 	})
 	for _, n := range nodes {
 		n.isLevel()

@@ -143,7 +143,7 @@ type hurried struct{ http.ResponseWriter }
 
 func (h hurried) SetReadDeadline(deadline time.Time) error {
 	if !deadline.IsZero() {
-		deadline = time.Now().Add(50 * time.Millisecond)
+		deadline = time.Now().Add(250 * time.Millisecond) // in which what is sent has come
 	}
 	return http.NewResponseController(h.ResponseWriter).SetReadDeadline(deadline)
 }

@@ -29,18 +29,21 @@ func TestRelayedFailures(t *testing.T) {
 		{ProfileJSON, silent, 504},
 		{ProfileFAPI, silent, 504},
 	} {
-		s := newRelayed(t, func(c *Config) { c.Profile = test.profile })
-		s.answer = test.answer
-		done, w := s.serve(anyhow(test.profile))
-		if w.Code != test.status || done.Status != test.status || done.Err == nil || done.Error == "" || len(done.Records) != 0 {
-			t.Errorf("%s: %d %+v, want %d", test.profile, w.Code, done, test.status)
-		}
-		if (w.Header().Get("Retry-After") != "") != (test.status == 503) {
-			t.Errorf("%s: %v", test.profile, w.Header())
-		}
-		if _, revoked := s.revoked("t"); revoked {
-			t.Errorf("%s: a record was made", test.profile)
-		}
+		t.Run("", func(t *testing.T) {
+			t.Parallel() // as some wait for their time to be up
+			s := newRelayed(t, func(c *Config) { c.Profile = test.profile })
+			s.answer = test.answer
+			done, w := s.serve(anyhow(test.profile))
+			if w.Code != test.status || done.Status != test.status || done.Err == nil || done.Error == "" || len(done.Records) != 0 {
+				t.Errorf("%s: %d %+v, want %d", test.profile, w.Code, done, test.status)
+			}
+			if (w.Header().Get("Retry-After") != "") != (test.status == 503) {
+				t.Errorf("%s: %v", test.profile, w.Header())
+			}
+			if _, revoked := s.revoked("t"); revoked {
+				t.Errorf("%s: a record was made", test.profile)
+			}
+		})
 	}
 }
 

@@ -69,7 +69,8 @@ func newRelayed(t *testing.T, change ...func(*Config)) *relayed {
 		Clients: clients(t, Client{ID: "id", Secret: plain(t, "secret"), MaxRecords: 2}, Client{ID: "public"}),
 		Retain:  time.Hour,
 	}
-	if c.Relay, err = relay.New(relay.Config{URL: server.URL, Timeout: 300 * time.Millisecond}); err != nil {
+	// Long enough for a server that is not silent.
+	if c.Relay, err = relay.New(relay.Config{URL: server.URL, Timeout: 2 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	for _, change := range change {

@@ -15,8 +15,9 @@ import (
 	"github.com/caddy-token-revocation/caddy-token-revocation/revocation"
 )
 
-// soon is what nothing here may take that has to wait for nobody.
-const soon = 500 * time.Millisecond
+// soon is what nothing here may take that has to wait for nobody: less than connectTimeout,
+// and more than it takes where the machine is busy.
+const soon = 1500 * time.Millisecond
 
 func quick(t *testing.T, what string, do func()) {
 	t.Helper()
