@@ -370,8 +370,10 @@ func TestMessageTTL(t *testing.T) {
 		return c
 	}())
 	// As they are sent: what lives a second may be gone before the stream is asked.
-	sent, err := operator(t, p.server.ClientURL()).Conn().SubscribeSync(DefaultPrefix + ".records")
+	conn := operator(t, p.server.ClientURL()).Conn()
+	sent, err := conn.SubscribeSync(DefaultPrefix + ".records")
 	check(t, err)
+	check(t, conn.FlushTimeout(30*time.Second)) // the server knows of it
 	now := time.Now()
 	for _, c := range []struct {
 		by       *Engine
@@ -391,7 +393,7 @@ func TestMessageTTL(t *testing.T) {
 		short, long := record(1), record(2)
 		short.Expires, long.Expires = now.Add(-5*time.Hour), c.expires
 		check(t, c.by.Apply(t.Context(), []revocation.Record{long, short}))
-		m, err := sent.NextMsgWithContext(t.Context())
+		m, err := sent.NextMsg(30 * time.Second)
 		check(t, err)
 		var life time.Duration
 		if text := m.Header.Get(jetstream.MsgTTLHeader); text != "" {
