@@ -24,13 +24,21 @@ func TestStreamDeleted(t *testing.T) {
 	nodes := levelNodes(t, 2, p.config())
 	nodes[0].revoke(records(0, 300)...)
 	wants(t, nodes, records(0, 300)...)
-	deleteStream(t, operator(t, p.server.ClientURL()))
+	js, began := operator(t, p.server.ClientURL()), time.Now()
+	deleteStream(t, js)
 	eventually(t, "nodes notice and repair", func() bool {
 		return nodes[0].State().Repaired+nodes[1].State().Repaired >= 300
 	})
 	wants(t, []*node{levelNode(t, p.config())}, records(0, 300)...)
 	for _, n := range nodes {
 		n.isLevel()
+	}
+	stream, err := js.Stream(t.Context(), DefaultStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if waited := stream.CachedInfo().Created.Sub(began); waited < deleting {
+		t.Errorf("the stream was made anew after %s, when the server may not have deleted it", waited)
 	}
 }
 

@@ -32,6 +32,10 @@ const (
 	// forget is when the server removes the consumer of a node that has gone: later
 	// than one comes back that has to store millions of records on a slow disk.
 	forget = 2 * time.Minute
+	// deleting is how long a node waits before it makes a stream anew that has been
+	// deleted. Servers call one gone that they are about to delete; one of its name that
+	// is made meanwhile loses its files with it, and never answers (seen of NATS 2.14).
+	deleting = time.Second
 )
 
 // Sync implements [cluster.Engine]. It reads the stream through a consumer of its
@@ -49,7 +53,7 @@ func (e *Engine) Sync(ctx context.Context, encoded []byte, to cluster.Receiver) 
 	ctx, done := e.link.heed(ctx, func(refusal string) bool { return !strings.Contains(refusal, e.records()) })
 	defer done()
 	f := &feed{engine: e, session: session, to: to, name: nuid.Next()}
-	defer f.close()
+	defer f.close(ctx)
 	if err = f.open(ctx, encoded); err == nil {
 		err = f.read(ctx)
 	}
@@ -124,7 +128,7 @@ func (f *feed) open(ctx context.Context, encoded []byte) error {
 
 // close lets the server forget the consumer. If it cannot be asked to, it does so
 // by itself.
-func (f *feed) close() {
+func (f *feed) close(sync context.Context) {
 	if f.stream == nil || f.session.over() {
 		return
 	}
@@ -132,6 +136,10 @@ func (f *feed) close() {
 	defer cancel()
 	for range forgetting {
 		err := f.stream.DeleteConsumer(ctx, f.name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			sleep(sync, deleting)
+			return
+		}
 		if f.consumer != nil || !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return
 		}
