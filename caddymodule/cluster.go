@@ -51,7 +51,7 @@ func (m *membership) join(list *revocation.Denylist, a *App) error {
 		var engine cluster.Engine
 		if engine, m.err = a.cluster.Open(time.Duration(*a.Leeway)); m.err == nil {
 			log := &clusterLog{member: m, first: a.logger, warnings: engine.Warnings}
-			m.node.Store(cluster.Join(list, engine, cluster.Options{Beat: a.beat(), Pause: time.Duration(a.MaxStaleness) / 2, Tell: log.tell}))
+			m.node.Store(cluster.Join(list, engine, cluster.Options{Beat: a.beat(), Pause: time.Duration(a.MaxStaleness) / 4, Tell: log.tell}))
 		}
 	})
 	return m.err
@@ -142,8 +142,8 @@ func (a *App) awaitCluster() {
 const leaveTimeout = 5 * time.Second
 
 // beat is how often there is word from the cluster: often enough that one or two
-// that are late do not make the node stale. An engine that is slow is asked less often,
-// but still twice within max_staleness.
+// that are late do not make the node stale. An engine that is slow gets fewer, with
+// a quarter of max_staleness between them at most.
 func (a *App) beat() time.Duration {
 	return min(time.Second, time.Duration(a.MaxStaleness)/4)
 }
