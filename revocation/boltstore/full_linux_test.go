@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -123,6 +120,9 @@ func TestLazyPutOnFullDisk(t *testing.T) {
 // A frame that was written in part is not stored, also if what it lacks was there: mostly
 // it ends with a zero.
 func TestPartOfFrame(t *testing.T) {
+	if !inChild(t, nil) {
+		return
+	}
 	for _, lacks := range []int64{1, 20} {
 		path := newPath(t)
 		s := mustOpen(t, path)
@@ -151,6 +151,9 @@ func TestPartOfFrame(t *testing.T) {
 
 // Where nothing can be taken back either, nobody knows what there is.
 func TestPartOfFrameThatStays(t *testing.T) {
+	if !inChild(t, nil) {
+		return
+	}
 	s := mustOpen(t, newPath(t))
 	mustPut(t, s, record(1))
 	s.writing.Lock()
@@ -170,6 +173,9 @@ func TestPartOfFrameThatStays(t *testing.T) {
 // What the last process could not make durable is written once more, as it is, and made
 // so: all that counts.
 func TestOpenSettles(t *testing.T) {
+	if !inChild(t, nil) {
+		return
+	}
 	path, _ := bothParts(t)
 	before, err := os.ReadFile(path)
 	if err != nil {
@@ -216,81 +222,4 @@ func TestOpenSettles(t *testing.T) {
 		r.empty()
 	}
 	writes("the second page", s.front, 1)
-}
-
-// limitFileSize has what is written behind a place in a file fail.
-func limitFileSize(t *testing.T, size int64) (unlimited func()) {
-	t.Helper()
-	signal.Ignore(syscall.SIGXFSZ)
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		t.Fatal(err)
-	}
-	limited := before
-	limited.Cur = uint64(size)
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limited); err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		t.Helper()
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-			t.Fatal(err)
-		}
-		signal.Reset(syscall.SIGXFSZ)
-	}
-}
-
-func fill(t *testing.T, dir string) (empty func()) {
-	t.Helper()
-	filler := filepath.Join(dir, "filler")
-	if err := os.WriteFile(filler, make([]byte, 16<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("filling the disk: %v", err)
-	}
-	return func() {
-		t.Helper()
-		if err := os.Remove(filler); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-const inNamespace = "BOLTSTORE_IN_NAMESPACE"
-
-// smallDisk mounts one, which needs a mount namespace of its own: the calling
-// test runs once more in a child that has it, and ends in the parent.
-func smallDisk(t *testing.T) (dir string, ok bool) {
-	t.Helper()
-	if os.Getenv(inNamespace) != "" {
-		dir := t.TempDir()
-		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
-			t.Fatalf("mounting a small disk: %v", err)
-		}
-		t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-		return dir, true
-	}
-	var refusals []error
-	for _, attr := range []*syscall.SysProcAttr{
-		{Unshareflags: syscall.CLONE_NEWNS}, // as root
-		{
-			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-			UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-		},
-	} {
-		child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-		child.Env = append(os.Environ(), inNamespace+"=1")
-		child.SysProcAttr = attr
-		var out bytes.Buffer
-		child.Stdout, child.Stderr = &out, &out
-		if err := child.Start(); err != nil {
-			refusals = append(refusals, err)
-			continue
-		}
-		if err := child.Wait(); err != nil {
-			t.Errorf("%v:\n%s", err, &out)
-		}
-		return "", false
-	}
-	t.Fatalf("a full disk can only be tested as root or where users may have namespaces: %v", errors.Join(refusals...))
-	return "", false
 }
