@@ -188,8 +188,9 @@ func TestRulesEnd(t *testing.T) {
 func TestRulesOnTrial(t *testing.T) {
 	c := start(t, siteWith(rulesSite), newUpstream(t))
 	a := newAdmin(t, c)
-	of := func(i int) string {
-		return rulesToken("k1", fmt.Sprintf(`"sub":"alice","jti":"%d","iat":%d`, i, time.Now().Add(-time.Minute).Unix()))
+	issued := time.Now().Add(-time.Minute).Unix()
+	of := func(i int) string { // the same token each time
+		return rulesToken("k1", fmt.Sprintf(`"sub":"alice","jti":"%d","iat":%d`, i, issued))
 	}
 	rule := a.change(t, "revoke", aboutRule("subject", "alice", `"dry_run":true`))
 	for i := range 5 {
