@@ -127,17 +127,17 @@ func (f *feed) open(ctx context.Context, encoded []byte) error {
 }
 
 // close lets the server forget the consumer. If it cannot be asked to, it does so
-// by itself.
-func (f *feed) close(sync context.Context) {
+// by itself. ctx is that of the Sync, which may have ended.
+func (f *feed) close(ctx context.Context) {
 	if f.stream == nil || f.session.over() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
+	parting, cancel := context.WithTimeout(context.Background(), partTimeout)
 	defer cancel()
 	for range forgetting {
-		err := f.stream.DeleteConsumer(ctx, f.name)
+		err := f.stream.DeleteConsumer(parting, f.name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			sleep(sync, deleting)
+			sleep(ctx, deleting)
 			return
 		}
 		if f.consumer != nil || !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -145,7 +145,7 @@ func (f *feed) close(sync context.Context) {
 		}
 		// Nobody has waited until it was made: a server, which works on several
 		// questions at once, may be about to.
-		sleep(ctx, 100*time.Millisecond)
+		sleep(parting, 100*time.Millisecond)
 	}
 }
 
